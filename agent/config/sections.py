@@ -1,0 +1,225 @@
+"""The tables of a site file, as they are written; `agent.config.site` puts them together."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Id = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=64)]
+Positive = Annotated[float, Meta(gt=0)]
+Percent = Annotated[float, Meta(ge=0, le=100)]
+Port = Annotated[int, Meta(ge=1, le=65535)]
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the site file; unknown keys are errors."""
+
+
+class Site(Section, frozen=True, kw_only=True):
+    id: Id
+    name: str = ""
+    timezone: str = "Asia/Shanghai"
+    rules: str = "GB/T 32151.10-2023"
+    gwp: Literal["SAR", "AR4", "AR5", "AR6"] = "AR5"
+    window_s: Annotated[int, Meta(ge=5, le=3600)] = 900
+
+
+class Gateway(Section, frozen=True, kw_only=True):
+    id: Id
+
+
+class Area(Section, frozen=True, kw_only=True):
+    id: Id
+    name: str = ""
+
+
+class Unit(Section, frozen=True, kw_only=True):
+    id: Id
+    area: Id
+    name: str = ""
+    mode: Literal["continuous", "batch"] = "continuous"
+
+
+class Bus(Section, frozen=True, kw_only=True):
+    """One serial port, Modbus endpoint or OPC UA server."""
+
+    id: Id
+    driver: str
+    name: str = ""
+    # serial
+    port: str | int | None = None  # a path for a serial port, a number for TCP
+    baud: Annotated[int, Meta(ge=300, le=921600)] = 9600
+    parity: Literal["none", "even", "odd"] = "even"
+    stop_bits: Literal[1, 2] = 1
+    # TCP
+    host: str | None = None
+    # OPC UA
+    endpoint: str | None = None
+    security: str = "Basic256Sha256/SignAndEncrypt"
+    trust: str | None = None  # folder of trusted server certificates
+    certificate: str | None = None
+    private_key: str | None = None
+    user: str | None = None
+    password_file: str | None = None
+    publish_ms: Annotated[int, Meta(ge=50, le=60000)] = 1000
+    # discipline
+    timeout_s: Positive = 0.3
+    slowest_reply_s: Positive = 1.0  # how late a reply of any slave on this bus may come
+    max_hole: Annotated[int, Meta(ge=0, le=100)] = 16  # registers read across for one request
+
+
+class Reference(Section, frozen=True, kw_only=True):
+    """Reference conditions of a gas volume; Nm3 is 0 °C and 101.325 kPa."""
+
+    temperature_c: float
+    pressure_kpa: Positive
+
+
+class OwnPoint(Section, frozen=True, kw_only=True):
+    """A point written at the meter instead of in a template."""
+
+    id: Id
+    unit: str
+    node: str | None = None
+    role: Literal["counter", "rate", "gauge", "text"] = "gauge"
+    quantity: str = ""
+    # a Modbus register, for a device without template
+    function: Literal[3, 4] = 3
+    address: Annotated[int, Meta(ge=0, le=65535)] | None = None
+    type: str | None = None
+    word_order: Literal["big", "little", "little-byte", "big-byte"] = "big"
+    scale: float = 1.0
+    resolution: Annotated[float, Meta(ge=0)] = 0.0
+    modulus: Positive | None = None
+    max_rate_per_h: Positive | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class Meter(Section, frozen=True, kw_only=True):
+    id: Id
+    bus: Id
+    name: str = ""
+    unit: Annotated[int, Meta(ge=0, le=255)] | None = None  # slave address
+    template: str | None = None
+    variant: str | None = None
+    period_s: Positive = 1.0
+    points: tuple[OwnPoint, ...] = ()
+    parent: Id | None = None
+    accuracy_class: Positive | None = None
+    reference: Reference | None = None
+    ratio: Positive = 1.0  # CT × PT ratio where the meter does not apply it itself
+    timeout_s: Positive | None = None
+    max_power_kw: Positive | None = None  # narrows the template's largest possible rate
+
+
+class StreamShare(Section, frozen=True, kw_only=True):
+    stream: str
+    share: float = 1.0
+
+
+class Device(Section, frozen=True, kw_only=True):
+    id: Id
+    unit: Id
+    name: str = ""
+    stage: Literal[
+        "raw-material", "reaction", "separation", "storage-transport", "auxiliary", "common"
+    ]
+    streams: tuple[StreamShare, ...] = ()
+    load: str | None = None
+    conditions: tuple[str, ...] = ()
+
+
+class Source(Section, frozen=True, kw_only=True):
+    """An emission source fed by a stream; further keys as in `tanshu calc`."""
+
+    id: Id
+    device: Id
+    kind: Literal["fuel", "electricity", "heat"]
+    stream: str
+    share: float = 1.0
+    name: str = ""
+    fuel: str | None = None
+    ncv: Positive | None = None
+    carbon_content: Positive | None = None
+    oxidation: Annotated[float, Meta(ge=0, le=1)] | None = None
+    region: str | None = None
+    year: int | None = None
+    basis: Literal["average", "residual", "fossil"] = "average"
+    factor: Annotated[float, Meta(ge=0)] | None = None
+    uncertainty_activity_pct: Percent | None = None
+    uncertainty_factor_pct: Percent | None = None
+
+
+class Target(Section, frozen=True, kw_only=True):
+    id: Id
+    url: str
+    confirm: Literal["receipt", "puback"] = "receipt"
+    ledger_key: str | None = None
+    client_id: str | None = None
+    ca: str | None = None
+    certificate: str | None = None
+    private_key: str | None = None
+    user: str | None = None
+    password_file: str | None = None
+    compress: bool = True
+    window: Annotated[int, Meta(ge=1, le=100)] = 20  # batches in flight
+
+
+class Web(Section, frozen=True, kw_only=True):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8600
+    language: Literal["zh-CN", "en"] = "zh-CN"
+    enabled: bool = True
+
+
+class Store(Section, frozen=True, kw_only=True):
+    path: str = "tanshu.db"
+    max_mb: Annotated[int, Meta(ge=16)] = 4096
+    readings_days: Positive = 3.0  # row readings kept before only sealed blocks remain
+
+
+class Log(Section, frozen=True, kw_only=True):
+    format: Literal["console", "json"] = "console"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "site": Site,
+    "gateway": Gateway,
+    "web": Web,
+    "store": Store,
+    "log": Log,
+}
+
+LISTS: dict[str, type[Section]] = {
+    "area": Area,
+    "unit": Unit,
+    "bus": Bus,
+    "meter": Meter,
+    "device": Device,
+    "source": Source,
+    "target": Target,
+}
+
+__all__ = [
+    "LISTS",
+    "SECTIONS",
+    "Area",
+    "Bus",
+    "Device",
+    "Gateway",
+    "Log",
+    "Meter",
+    "OwnPoint",
+    "Reference",
+    "Section",
+    "Site",
+    "Source",
+    "Store",
+    "StreamShare",
+    "Target",
+    "Unit",
+    "Web",
+]

@@ -1,0 +1,66 @@
+"""One checked site: sections with their references resolved, as the services use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.config import sections
+from agent.core.model import FactorRef, PointSpec, StreamSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterPlan:
+    """A meter with the points that its template, variant and own points give it."""
+
+    section: sections.Meter
+    bus: sections.Bus
+    points: tuple[PointSpec, ...]
+
+    @property
+    def id(self) -> str:
+        return self.section.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcePlan:
+    """An emission source with the factor it uses; ``factor.value`` is kgCO2e per stream unit."""
+
+    section: sections.Source
+    factor: FactorRef
+    uncertainty_factor_pct: float
+
+    @property
+    def id(self) -> str:
+        return self.section.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteConfig:
+    """Everything a gateway needs to know, checked; built by `agent.config.load.load_site`."""
+
+    path: Path
+    site: sections.Site
+    gateway: sections.Gateway
+    web: sections.Web
+    store: sections.Store
+    log: sections.Log
+    areas: tuple[sections.Area, ...]
+    units: tuple[sections.Unit, ...]
+    buses: tuple[sections.Bus, ...]
+    meters: Mapping[str, MeterPlan]
+    points: Mapping[str, PointSpec]  # «meter.point»
+    streams: Mapping[str, StreamSpec]
+    devices: tuple[sections.Device, ...]
+    sources: Mapping[str, SourcePlan]
+    targets: tuple[sections.Target, ...]
+    hash: str  # SHA-256 of the file's bytes
+
+    @property
+    def window_ms(self) -> int:
+        return self.site.window_s * 1000
+
+    def meters_of(self, bus: str) -> tuple[MeterPlan, ...]:
+        """The meters on one bus in the order of the file."""
+        return tuple(meter for meter in self.meters.values() if meter.bus.id == bus)
