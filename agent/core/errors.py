@@ -44,7 +44,8 @@ class Fault:
     path: str
     what: str
     hint: str
-    fatal: bool = True
+    fatal: bool = True  # nothing may run until it is repaired
+    warning: bool = False  # worth knowing; nothing is left out because of it
 
     def __str__(self) -> str:
         return f"{self.file}: {self.path}: {self.what} ({self.hint})"

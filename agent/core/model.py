@@ -66,6 +66,7 @@ class PointSpec:
     role: PointRole
     register: RegisterSpec | None = None
     node: str | None = None  # OPC UA node, «nsu=…;s=…»
+    scale: float = 1.0  # turns a node's value into ``unit``; a register carries its own scale
     resolution: float = 0.0
     modulus: float | None = None
     max_rate_per_h: float | None = None
