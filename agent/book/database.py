@@ -1,0 +1,141 @@
+"""One SQLite file: opened with the durability the product promises, schema by migrations.
+
+The connection comes from sqlite-utils, which prefers ``pysqlite3`` where a wheel exists. SQLite
+before 3.51.3 (save 3.50.7 and 3.44.6) has a fault in WAL checkpointing with several connections,
+so `Database.single_connection` tells callers to keep to this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlite_utils import Database as UtilsDatabase
+from sqlite_utils import Migrations
+from sqlite_utils.utils import sqlite3
+
+from agent.core.errors import StoreError
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+FIXED_SQLITE = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
+
+
+def has_wal_reset_fault(version: tuple[int, int, int]) -> bool:
+    """Whether this SQLite may corrupt a WAL file that several connections checkpoint.
+
+    Source: SQLite release notes of 3.51.3; back-ported to 3.50.7 and 3.44.6.
+    """
+    newest, *backports = FIXED_SQLITE
+    if version >= newest:
+        return False
+    return not any(version[:2] == fixed[:2] and version >= fixed for fixed in backports)
+
+
+def migrations_from(name: str, folder: Path) -> Migrations:
+    """A migration set whose steps are the folder's ``NNNN_name.sql`` files in order."""
+    migrations = Migrations(name)
+    for file in sorted(folder.glob("[0-9]*.sql")):
+        text = file.read_text(encoding="utf-8")
+
+        def step(database: UtilsDatabase, text: str = text) -> None:
+            for statement in split_statements(text):
+                database.execute(statement)
+
+        migrations(name=file.stem)(step)
+    return migrations
+
+
+def split_statements(text: str) -> list[str]:
+    """The statements of a script, one by one: `executescript` would commit half-way."""
+    statements: list[str] = []
+    pending = ""
+    for line in text.splitlines():
+        if not pending and (not line.strip() or line.lstrip().startswith("--")):
+            continue
+        pending += line + "\n"
+        if sqlite3.complete_statement(pending):
+            statements.append(pending.strip())
+            pending = ""
+    if pending.strip():
+        raise StoreError("a migration does not end in a whole statement", where=pending[:60])
+    return statements
+
+
+BOOK_MIGRATIONS = migrations_from("book", Path(__file__).parent / "migrations")
+
+
+class Database:
+    """An open file with its one connection; `transaction` is the only way to write."""
+
+    def __init__(self, path: Path | str, *migrations: Migrations) -> None:
+        self.path = str(path)
+        self.version = tuple(int(part) for part in sqlite3.sqlite_version.split("."))
+        self.single_connection = has_wal_reset_fault(self.version)  # type: ignore[arg-type]
+        try:
+            self.connection: Connection = sqlite3.connect(
+                self.path, isolation_level=None, check_same_thread=False
+            )
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                "foreign_keys=ON",
+                "wal_autocheckpoint=1000",
+                "cache_size=-4000",
+                "temp_store=MEMORY",
+                "trusted_schema=OFF",
+            ):
+                self.connection.execute(f"PRAGMA {pragma}")
+            utils = UtilsDatabase(self.connection, execute_plugins=False)
+            for migration_set in migrations:
+                migration_set.apply(utils)
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"cannot open the database: {error}",
+                where=self.path,
+                hint="check that the folder exists, is writable and the disk has space",
+            ) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"cannot begin to write: {error}",
+                where=self.path,
+                hint="another process may hold the file; stop it",
+            ) from error
+        try:
+            yield self.connection
+            self.connection.execute("COMMIT")
+        except BaseException as error:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(
+                    f"a write failed and was rolled back: {error}",
+                    where=self.path,
+                    hint="check disk space and health with `tanshu doctor`",
+                ) from error
+            raise
+
+    def quick_check(self) -> str:
+        """SQLite's own short consistency check: «ok», or what is wrong."""
+        return str(self.connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+def schema_text(database: Database) -> str:
+    """The schema as SQL, in a fixed order, to compare with the committed snapshot."""
+    rows = database.connection.execute(
+        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' "
+        "ORDER BY type DESC, name"
+    )
+    return "\n\n".join(f"{row[0]};" for row in rows) + "\n"

@@ -1,0 +1,49 @@
+"""What a book can be asked, whatever database is behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.core.model import Emission, Endpoint, Event, Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Who gives the revisions of a record."""
+
+    site: str
+    gateway: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Half-open time span [from_ms, to_ms) over window starts."""
+
+    from_ms: int
+    to_ms: int
+
+
+class Book(Protocol):
+    """Windows and emissions, append-only; callers own the transaction."""
+
+    def add_windows(self, owner: Owner, windows: Iterable[Window]) -> int: ...
+
+    def add_emissions(self, owner: Owner, emissions: Iterable[Emission]) -> int: ...
+
+    def add_endpoints(self, owner: Owner, endpoints: Iterable[Endpoint]) -> int: ...
+
+    def add_events(self, owner: Owner, events: Iterable[Event]) -> int: ...
+
+    def current_windows(
+        self, owner: Owner, span: Span, stream: str | None = None
+    ) -> Sequence[Window]: ...
+
+    def current_emissions(
+        self, owner: Owner, span: Span, source: str | None = None
+    ) -> Sequence[Emission]: ...
+
+    def events(self, owner: Owner, span: Span, limit: int = 100) -> Sequence[Event]: ...
+
+    def owners(self) -> Sequence[Owner]: ...

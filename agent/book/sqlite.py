@@ -1,0 +1,357 @@
+"""The book on SQLite. Nothing here commits: the caller's transaction decides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from agent.book.ports import Owner, Span
+from agent.core.model import (
+    Emission,
+    Endpoint,
+    Event,
+    FactorRef,
+    Provenance,
+    Severity,
+    Window,
+)
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+WINDOW_COLUMNS = (
+    "start_ms, length_ms, revision, value, provenance, method, coverage, lower, upper, "
+    "load, maintenance"
+)
+EMISSION_COLUMNS = (
+    "start_ms, length_ms, revision, kgco2, kgch4, kgn2o, kgco2e, lower, upper, "
+    "estimated_share, factor, inputs"
+)
+
+
+class SqliteBook:
+    """Windows, emissions, end points and events of one or many gateways in one file."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def series(self, owner: Owner, kind: str, name: str) -> int:
+        """The number of a stream or source, given on first use.
+
+        Not cached: a number given in a transaction that is rolled back would be wrong later.
+        """
+        key = (owner.site, owner.gateway, kind, name)
+        find = "SELECT id FROM series WHERE site = ? AND gateway = ? AND kind = ? AND name = ?"
+        row = self._connection.execute(find, key).fetchone()
+        if row is None:
+            self._connection.execute(
+                "INSERT INTO series (site, gateway, kind, name) VALUES (?, ?, ?, ?)", key
+            )
+            row = self._connection.execute(find, key).fetchone()
+        return int(row[0])
+
+    def add_windows(self, owner: Owner, windows: Iterable[Window]) -> int:
+        """Insert windows; a key that is already there stays as it is. Returns rows added."""
+        numbers: dict[str, int] = {}
+        rows = []
+        for window in windows:
+            if window.stream not in numbers:
+                numbers[window.stream] = self.series(owner, "stream", window.stream)
+            rows.append(
+                (
+                    numbers[window.stream],
+                    window.start_ms,
+                    window.length_ms,
+                    window.revision,
+                    window.value,
+                    window.provenance.value,
+                    window.method,
+                    window.coverage,
+                    window.lower,
+                    window.upper,
+                    window.load,
+                    int(window.maintenance),
+                )
+            )
+        return self._insert(
+            f"INSERT INTO windows (series, {WINDOW_COLUMNS}) "  # noqa: S608
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            rows,
+        )
+
+    def add_emissions(self, owner: Owner, emissions: Iterable[Emission]) -> int:
+        """Insert emissions with their factor; existing keys stay. Returns rows added."""
+        numbers: dict[str, int] = {}
+        factors: dict[FactorRef, int] = {}
+        rows = []
+        for emission in emissions:
+            if emission.source not in numbers:
+                numbers[emission.source] = self.series(owner, "source", emission.source)
+            if emission.factor not in factors:
+                factors[emission.factor] = self._factor(emission.factor)
+            rows.append(
+                (
+                    numbers[emission.source],
+                    emission.start_ms,
+                    emission.length_ms,
+                    emission.revision,
+                    emission.kgco2,
+                    emission.kgch4,
+                    emission.kgn2o,
+                    emission.kgco2e,
+                    emission.lower,
+                    emission.upper,
+                    emission.estimated_share,
+                    factors[emission.factor],
+                    json.dumps(emission.inputs, separators=(",", ":")),
+                )
+            )
+        return self._insert(
+            f"INSERT INTO emissions (series, {EMISSION_COLUMNS}) "  # noqa: S608
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            rows,
+        )
+
+    def add_endpoints(self, owner: Owner, endpoints: Iterable[Endpoint]) -> int:
+        """Insert counter end points; existing ones stay. Returns rows added."""
+        rows = [
+            (
+                self.series(owner, "stream", endpoint.stream),
+                endpoint.boundary_ms,
+                endpoint.time_ms,
+                endpoint.register,
+                endpoint.accumulated,
+            )
+            for endpoint in endpoints
+        ]
+        return self._insert(
+            "INSERT INTO endpoints (series, boundary_ms, time_ms, register, accumulated) "
+            "VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            rows,
+        )
+
+    def add_events(self, owner: Owner, events: Iterable[Event]) -> int:
+        """Append events. Returns rows added."""
+        rows = [
+            (
+                owner.site,
+                owner.gateway,
+                event.time_ms,
+                event.code,
+                event.subject,
+                event.severity.value,
+                event.detail,
+            )
+            for event in events
+        ]
+        return self._insert(
+            "INSERT INTO events (site, gateway, time_ms, code, subject, severity, detail) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+
+    def current_windows(
+        self, owner: Owner, span: Span, stream: str | None = None
+    ) -> Sequence[Window]:
+        """The highest revision of each window that starts in the span, by time and stream."""
+        where, parameters = self._scope(owner, "stream", span, stream)
+        rows = self._connection.execute(
+            f"SELECT name, {WINDOW_COLUMNS}, max(revision) FROM windows "  # noqa: S608
+            f"JOIN series ON series.id = windows.series WHERE {where} "
+            "GROUP BY series, start_ms, length_ms ORDER BY start_ms, name",
+            parameters,
+        )
+        return [window_of(row) for row in rows]
+
+    def current_emissions(
+        self, owner: Owner, span: Span, source: str | None = None
+    ) -> Sequence[Emission]:
+        """The highest revision of each emission that starts in the span, by time and source."""
+        where, parameters = self._scope(owner, "source", span, source)
+        factors = self._factors()
+        rows = self._connection.execute(
+            f"SELECT series.name, {EMISSION_COLUMNS}, max(revision) FROM emissions "  # noqa: S608
+            f"JOIN series ON series.id = emissions.series WHERE {where} "
+            "GROUP BY series, start_ms, length_ms ORDER BY start_ms, series.name",
+            parameters,
+        )
+        return [emission_of(row, factors) for row in rows]
+
+    def windows_after(self, owner: Owner, after: int, limit: int) -> list[tuple[int, Window]]:
+        """All revisions in the order they were booked, from a row number on: for sealing."""
+        rows = self._connection.execute(
+            f"SELECT windows.id, name, {WINDOW_COLUMNS} FROM windows "  # noqa: S608
+            "JOIN series ON series.id = windows.series WHERE windows.id > ? "
+            "AND site = ? AND gateway = ? ORDER BY windows.id LIMIT ?",
+            (after, owner.site, owner.gateway, limit),
+        )
+        return [(row[0], window_of(row[1:])) for row in rows]
+
+    def emissions_after(self, owner: Owner, after: int, limit: int) -> list[tuple[int, Emission]]:
+        """All emission revisions in the order they were booked, from a row number on."""
+        factors = self._factors()
+        rows = self._connection.execute(
+            f"SELECT emissions.id, series.name, {EMISSION_COLUMNS} FROM emissions "  # noqa: S608
+            "JOIN series ON series.id = emissions.series WHERE emissions.id > ? "
+            "AND site = ? AND gateway = ? ORDER BY emissions.id LIMIT ?",
+            (after, owner.site, owner.gateway, limit),
+        )
+        return [(row[0], emission_of(row[1:], factors)) for row in rows]
+
+    def endpoints_after(self, owner: Owner, after: int, limit: int) -> list[tuple[int, Endpoint]]:
+        """Counter end points in the order they were booked, from a row number on."""
+        rows = self._connection.execute(
+            "SELECT endpoints.id, name, boundary_ms, time_ms, register, accumulated "
+            "FROM endpoints JOIN series ON series.id = endpoints.series WHERE endpoints.id > ? "
+            "AND site = ? AND gateway = ? ORDER BY endpoints.id LIMIT ?",
+            (after, owner.site, owner.gateway, limit),
+        )
+        return [
+            (
+                row[0],
+                Endpoint(
+                    stream=row[1],
+                    boundary_ms=row[2],
+                    time_ms=row[3],
+                    register=row[4],
+                    accumulated=row[5],
+                ),
+            )
+            for row in rows
+        ]
+
+    def events_after(self, owner: Owner, after: int, limit: int) -> list[tuple[int, Event]]:
+        """Events in the order they were booked, from a row number on."""
+        rows = self._connection.execute(
+            "SELECT id, time_ms, code, subject, severity, detail FROM events WHERE id > ? "
+            "AND site = ? AND gateway = ? ORDER BY id LIMIT ?",
+            (after, owner.site, owner.gateway, limit),
+        )
+        return [(row[0], event_of(row[1:])) for row in rows]
+
+    def events(self, owner: Owner, span: Span, limit: int = 100) -> Sequence[Event]:
+        """The latest events of the span, newest first."""
+        rows = self._connection.execute(
+            "SELECT time_ms, code, subject, severity, detail FROM events WHERE site = ? "
+            "AND gateway = ? AND time_ms >= ? AND time_ms < ? ORDER BY time_ms DESC, id DESC "
+            "LIMIT ?",
+            (owner.site, owner.gateway, span.from_ms, span.to_ms, limit),
+        )
+        return [event_of(row) for row in rows]
+
+    def next_revisions(
+        self, owner: Owner, kind: str, keys: Iterable[tuple[str, int, int]]
+    ) -> dict[tuple[str, int, int], int]:
+        """For each (stream or source, start, length): the revision a new record must carry."""
+        table = "windows" if kind == "stream" else "emissions"
+        numbers: dict[str, int] = {}
+        revisions: dict[tuple[str, int, int], int] = {}
+        for key in keys:
+            name, start_ms, length_ms = key
+            if name not in numbers:
+                numbers[name] = self.series(owner, kind, name)
+            row = self._connection.execute(
+                f"SELECT max(revision) FROM {table} WHERE series = ? "  # noqa: S608
+                "AND start_ms = ? AND length_ms = ?",
+                (numbers[name], start_ms, length_ms),
+            ).fetchone()
+            revisions[key] = 0 if row[0] is None else int(row[0]) + 1
+        return revisions
+
+    def owners(self) -> Sequence[Owner]:
+        """Every gateway that has booked something."""
+        rows = self._connection.execute("SELECT DISTINCT site, gateway FROM series ORDER BY 1, 2")
+        return [Owner(site=row[0], gateway=row[1]) for row in rows]
+
+    def _insert(self, statement: str, rows: Sequence[tuple[object, ...]]) -> int:
+        if not rows:
+            return 0
+        before = self._connection.total_changes
+        self._connection.executemany(statement, rows)
+        return self._connection.total_changes - before
+
+    def _factor(self, factor: FactorRef) -> int:
+        key = (factor.id, factor.version, factor.value, factor.unit)
+        find = "SELECT id FROM factors WHERE name = ? AND version = ? AND value = ? AND unit = ?"
+        row = self._connection.execute(find, key).fetchone()
+        if row is None:
+            self._connection.execute(
+                "INSERT INTO factors (name, version, value, unit) VALUES (?, ?, ?, ?)", key
+            )
+            row = self._connection.execute(find, key).fetchone()
+        return int(row[0])
+
+    def _factors(self) -> dict[int, FactorRef]:
+        rows = self._connection.execute("SELECT id, name, version, value, unit FROM factors")
+        return {
+            row[0]: FactorRef(id=row[1], version=row[2], value=row[3], unit=row[4]) for row in rows
+        }
+
+    @staticmethod
+    def _scope(
+        owner: Owner, kind: str, span: Span, name: str | None
+    ) -> tuple[str, tuple[object, ...]]:
+        where = "site = ? AND gateway = ? AND kind = ? AND start_ms >= ? AND start_ms < ?"
+        parameters: tuple[object, ...] = (
+            owner.site,
+            owner.gateway,
+            kind,
+            span.from_ms,
+            span.to_ms,
+        )
+        if name is not None:
+            return where + " AND series.name = ?", (*parameters, name)
+        return where, parameters
+
+
+def window_of(row: Sequence[Any]) -> Window:
+    """A window from (name, *WINDOW_COLUMNS)."""
+    name, start_ms, length_ms, revision, value, provenance, method, coverage, *rest = row[:12]
+    return Window(
+        stream=name,
+        start_ms=start_ms,
+        length_ms=length_ms,
+        revision=revision,
+        value=value,
+        provenance=Provenance(provenance),
+        method=method,
+        coverage=coverage,
+        lower=rest[0],
+        upper=rest[1],
+        load=rest[2],
+        maintenance=bool(rest[3]),
+    )
+
+
+def emission_of(row: Sequence[Any], factors: dict[int, FactorRef]) -> Emission:
+    """An emission from (name, *EMISSION_COLUMNS)."""
+    name, start_ms, length_ms, revision, kgco2, kgch4, kgn2o, kgco2e, *rest = row[:13]
+    inputs = json.loads(rest[4])
+    return Emission(
+        source=name,
+        start_ms=start_ms,
+        length_ms=length_ms,
+        revision=revision,
+        kgco2=kgco2,
+        kgch4=kgch4,
+        kgn2o=kgn2o,
+        kgco2e=kgco2e,
+        lower=rest[0],
+        upper=rest[1],
+        estimated_share=rest[2],
+        factor=factors[rest[3]],
+        inputs=tuple((stream, revision) for stream, revision in inputs),
+    )
+
+
+def event_of(row: Sequence[Any]) -> Event:
+    """An event from (time_ms, code, subject, severity, detail)."""
+    time_ms, code, subject, severity, detail = row
+    return Event(
+        time_ms=time_ms,
+        code=code,
+        subject=subject,
+        severity=Severity(severity),
+        detail=detail,
+    )
