@@ -66,7 +66,6 @@ class PointSpec:
     role: PointRole
     register: RegisterSpec | None = None
     node: str | None = None  # OPC UA node, «nsu=…;s=…»
-    scale: float = 1.0  # node value × scale = value in ``unit``; a register has its own
     scale: float = 1.0  # turns a node's value into ``unit``; a register carries its own scale
     resolution: float = 0.0
     modulus: float | None = None
