@@ -1,0 +1,1 @@
+"""One supervised loop per bus: schedule, dead-slave backoff, live values."""

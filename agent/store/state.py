@@ -1,0 +1,83 @@
+"""Small states that make the pipeline restart-safe: streams, calendar jobs, clock, audit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+
+class StreamStates:
+    """Where the counting of each stream stands, as the core's own JSON."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def load(self) -> dict[str, str]:
+        """Every stream's state."""
+        rows = self._connection.execute("SELECT stream, state FROM stream_states")
+        return dict(rows.fetchall())
+
+    def save(self, states: dict[str, str]) -> None:
+        """Replace the states of these streams."""
+        self._connection.executemany(
+            "INSERT INTO stream_states (stream, state) VALUES (?, ?) "
+            "ON CONFLICT (stream) DO UPDATE SET state = excluded.state",
+            list(states.items()),
+        )
+
+
+class JobRuns:
+    """Which periods of which calendar job are done."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def last(self, job: str) -> int | None:
+        """The latest period of the job that is done."""
+        row = self._connection.execute(
+            "SELECT max(period_ms) FROM job_runs WHERE job = ?", (job,)
+        ).fetchone()
+        return None if row[0] is None else int(row[0])
+
+    def record(self, job: str, period_ms: int, ran_at_ms: int) -> None:
+        """Mark one period as done; a period can be marked once only."""
+        self._connection.execute(
+            "INSERT INTO job_runs (job, period_ms, ran_at_ms) VALUES (?, ?, ?)",
+            (job, period_ms, ran_at_ms),
+        )
+
+    def forget_before(self, job: str, period_ms: int) -> None:
+        """Drop marks that no catch-up can need; the latest always stays."""
+        self._connection.execute(
+            "DELETE FROM job_runs WHERE job = ? AND period_ms < ? AND period_ms < "
+            "(SELECT max(period_ms) FROM job_runs WHERE job = ?)",
+            (job, period_ms, job),
+        )
+
+
+class ClockMarks:
+    """Which wall time the monotonic time of a boot stood for."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def record(self, boot: str, monotonic_ns: int, wall_ms: int, quality: str) -> None:
+        self._connection.execute(
+            "INSERT INTO clock_marks (boot, monotonic_ns, wall_ms, quality) VALUES (?, ?, ?, ?)",
+            (boot, monotonic_ns, wall_ms, quality),
+        )
+
+
+class Audit:
+    """What people and commands changed: who, what, why."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def record(self, time_ms: int, actor: str, action: str, subject: str, detail: str) -> None:
+        self._connection.execute(
+            "INSERT INTO audit (time_ms, actor, action, subject, detail) VALUES (?, ?, ?, ?, ?)",
+            (time_ms, actor, action, subject, detail),
+        )
