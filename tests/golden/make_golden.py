@@ -1,0 +1,149 @@
+"""Write the golden vectors of the sync formats: fixed keys, fixed records, fixed bytes.
+
+Run it only to add a vector. Existing ones never change within v1: they are what other
+implementations test against. The keys below are public and sign nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER.parent.parent))
+
+from agent.core.chain import SigningKey, merkle_root  # noqa: E402
+from agent.core.model import (  # noqa: E402
+    Emission,
+    Endpoint,
+    Event,
+    FactorRef,
+    Provenance,
+    Receipt,
+    Severity,
+    Window,
+)
+from agent.core.payload import Link, SealedBatch, seal  # noqa: E402
+from agent.core.receipt import encode_receipt  # noqa: E402
+
+GATEWAY_SEED = sha256(b"tanshu golden gateway").digest()
+LEDGER_SEED = sha256(b"tanshu golden ledger").digest()
+SITE, GATEWAY = "plant-1", "gw-01"
+FORMER_EPOCH = "00112233445566778899aabbccddeeff"
+EPOCH = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
+LENGTH_MS = 900_000
+
+
+def window(number: int, value: float | None, revision: int = 0) -> Window:
+    return Window(
+        stream="gas-f103.volume",
+        start_ms=START_MS + number * LENGTH_MS,
+        length_ms=LENGTH_MS,
+        revision=revision,
+        value=value,
+        provenance=Provenance.MEASURED if value is not None else Provenance.MISSING,
+        method="register",
+        coverage=1.0 if value is not None else 0.0,
+        lower=value,
+        upper=value,
+        load=87.25,
+    )
+
+
+def emission(number: int, value: float) -> Emission:
+    return Emission(
+        source="f103-gas",
+        start_ms=START_MS + number * LENGTH_MS,
+        length_ms=LENGTH_MS,
+        revision=0,
+        kgco2=value * 2.1622,
+        kgch4=0.0,
+        kgn2o=1e-7,
+        kgco2e=value * 2.1622,
+        lower=None,
+        upper=None,
+        estimated_share=0.0,
+        factor=FactorRef(id="natural-gas", version="cn-2023.1", value=2.1622, unit="kgCO2e/Nm3"),
+        inputs=(("gas-f103.volume", 0),),
+    )
+
+
+def batches() -> list[SealedBatch]:
+    key = SigningKey.from_seed(GATEWAY_SEED)
+    common = {"site": SITE, "gateway": GATEWAY, "epoch": EPOCH, "key": key}
+    former = Link(epoch=FORMER_EPOCH, seq=41, hash=sha256(b"batch 41").hexdigest())
+    first = seal([window(0, 123.5), emission(0, 123.5)], previous=None, former=former, **common)
+    second = seal(
+        [
+            window(1, 0.1 + 0.2),
+            window(2, None),
+            Endpoint(
+                stream="gas-f103.volume",
+                boundary_ms=START_MS + LENGTH_MS,
+                time_ms=START_MS + LENGTH_MS - 137,
+                register=4_294_967_295.0,
+                accumulated=1e16,
+            ),
+            Event(
+                time_ms=START_MS + 1,
+                code="counter.reset",
+                subject="gas-f103",
+                severity=Severity.WARNING,
+                detail='裂解炉 F-103: "reset"\n\u2028\U0001f525',
+            ),
+            emission(1, 0.1 + 0.2),
+        ],
+        previous=first.link,
+        **common,
+    )
+    third = seal([window(2, 5e-324, revision=1)], previous=second.link, **common)
+    return [first, second, third]
+
+
+def files() -> dict[str, bytes]:
+    """Name and bytes of every golden file."""
+    gateway, ledger = SigningKey.from_seed(GATEWAY_SEED), SigningKey.from_seed(LEDGER_SEED)
+    sealed = batches()
+    receipt = Receipt(
+        site=SITE,
+        gateway=GATEWAY,
+        epoch=EPOCH,
+        through=1,
+        hash=sealed[0].link.hash,
+        held=((3, 3),),
+    )
+    none_yet = Receipt(site=SITE, gateway=GATEWAY, epoch=EPOCH, through=0, hash="", held=((2, 3),))
+    whole = Receipt(site=SITE, gateway=GATEWAY, epoch=EPOCH, through=3, hash=sealed[2].link.hash)
+    leaves = [b"", b"\x00", b"\x10", b" !", b"01", b"@ABC", b"PQRSTUVW", b"`abcdefghijklmno"]
+    facts = {
+        "gateway_key": gateway.public.text,
+        "gateway_key_id": gateway.public.id,
+        "ledger_key": ledger.public.text,
+        "ledger_key_id": ledger.public.id,
+        "batch_hashes": [batch.link.hash for batch in sealed],
+        "merkle": [
+            {
+                "leaves": [leaf.hex() for leaf in leaves[:size]],
+                "root": merkle_root(leaves[:size]).hex(),
+            }
+            for size in range(len(leaves) + 1)
+        ],
+    }
+    made = {f"batch-{batch.link.seq}.txt": batch.data for batch in sealed}
+    made["chain.batches"] = b"".join(batch.data for batch in sealed)
+    for name, value in (("receipt", receipt), ("receipt-none", none_yet), ("receipt-whole", whole)):
+        made[f"{name}.txt"] = encode_receipt(value, time_ms=START_MS + 3_000_000, key=ledger)
+    made["keys.json"] = (
+        json.dumps([{"site": SITE, "gateway": GATEWAY, "key": gateway.public.text}], indent=2)
+        + "\n"
+    ).encode()
+    made["facts.json"] = (json.dumps(facts, indent=2) + "\n").encode()
+    return made
+
+
+if __name__ == "__main__":
+    for name, data in files().items():
+        (FOLDER / name).write_bytes(data)

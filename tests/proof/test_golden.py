@@ -1,0 +1,109 @@
+"""The committed vectors hold for the package and for the verifier that shares no code with it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+
+import pytest
+
+from agent.core.chain import PublicKey
+from agent.core.errors import ProofError
+from agent.core.model import Event, Receipt, Window
+from agent.core.payload import Link, check_follows, decode_records, parse_batch, verify_batch
+from agent.core.receipt import decode_receipt
+from tests.proof.evidence import GOLDEN, ROOT, facts, golden, load_script
+
+verifier = load_script(ROOT / "scripts" / "verify_batches.py")
+maker = load_script(GOLDEN / "make_golden.py")
+
+
+def test_sealing_gives_the_committed_bytes() -> None:
+    made = maker.files()
+    assert {name: golden(name) for name in made} == made
+
+
+def test_package_verifies_the_chain() -> None:
+    key = PublicKey.from_text(facts()["gateway_key"])
+    previous: Link | None = None
+    for number, expected in enumerate(facts()["batch_hashes"], start=1):
+        batch = parse_batch(golden(f"batch-{number}.txt"))
+        verify_batch(batch, key)
+        check_follows(batch, previous)
+        assert batch.hash == expected
+        previous = batch.link
+
+
+def test_records_come_back_as_they_went_in() -> None:
+    records = decode_records(parse_batch(golden("batch-2.txt")))
+    window, event = records[0], records[3]
+    assert isinstance(window, Window)
+    assert window.value == 0.1 + 0.2
+    assert isinstance(event, Event)
+    assert event.detail == '裂解炉 F-103: "reset"\n\u2028\U0001f525'
+
+
+def test_receipts_come_back_as_they_went_in() -> None:
+    ledger = PublicKey.from_text(facts()["ledger_key"])
+    hashes = facts()["batch_hashes"]
+    partial = decode_receipt(golden("receipt.txt"), ledger).receipt
+    assert (partial.through, partial.hash, partial.held) == (1, hashes[0], ((3, 3),))
+    none_yet = decode_receipt(golden("receipt-none.txt"), ledger).receipt
+    assert none_yet == Receipt(
+        site="plant-1",
+        gateway="gw-01",
+        epoch=none_yet.epoch,
+        through=0,
+        hash="",
+        held=((2, 3),),
+    )
+    with pytest.raises(ProofError):
+        decode_receipt(golden("receipt.txt"), PublicKey.from_text(facts()["gateway_key"]))
+
+
+def test_independent_verifier_agrees() -> None:
+    code = verifier.main(
+        [
+            "--keys",
+            str(GOLDEN / "keys.json"),
+            "--ledger-key",
+            facts()["ledger_key"],
+            *("--receipt", str(GOLDEN / "receipt.txt")),
+            *("--receipt", str(GOLDEN / "receipt-none.txt")),
+            *("--receipt", str(GOLDEN / "receipt-whole.txt")),
+            str(GOLDEN / "chain.batches"),
+        ]
+    )
+    assert code == 0
+
+
+def test_a_cut_tail_contradicts_the_receipt() -> None:
+    shorter = golden("batch-1.txt") + golden("batch-2.txt")
+    enrolled = [{"site": "plant-1", "gateway": "gw-01", "key": facts()["gateway_key"]}]
+    assert verifier.verify([shorter], enrolled)
+    with pytest.raises(verifier.Broken):
+        verifier.verify([shorter], enrolled, [golden("receipt-whole.txt")], facts()["ledger_key"])
+    with pytest.raises(verifier.Broken):
+        verifier.verify([shorter], enrolled, [golden("receipt.txt")], facts()["ledger_key"])
+
+
+def test_merkle_vectors_hold_for_the_verifier() -> None:
+    for vector in facts()["merkle"]:
+        leaves = [bytes.fromhex(leaf) for leaf in vector["leaves"]]
+        assert verifier.tree_hash(leaves).hex() == vector["root"]
+
+
+def test_the_verifier_imports_nothing_of_the_package() -> None:
+    tree = ast.parse((ROOT / "scripts" / "verify_batches.py").read_text())
+    roots = {
+        name.split(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert roots - set(sys.stdlib_module_names) == {"cryptography"}
