@@ -75,7 +75,7 @@ class SqliteBook:
                 )
             )
         return self._insert(
-            f"INSERT INTO windows (series, {WINDOW_COLUMNS}) "  # noqa: S608
+            f"INSERT INTO windows (series, {WINDOW_COLUMNS}) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             rows,
         )
@@ -108,7 +108,7 @@ class SqliteBook:
                 )
             )
         return self._insert(
-            f"INSERT INTO emissions (series, {EMISSION_COLUMNS}) "  # noqa: S608
+            f"INSERT INTO emissions (series, {EMISSION_COLUMNS}) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             rows,
         )
@@ -157,7 +157,7 @@ class SqliteBook:
         """The highest revision of each window that starts in the span, by time and stream."""
         where, parameters = self._scope(owner, "stream", span, stream)
         rows = self._connection.execute(
-            f"SELECT name, {WINDOW_COLUMNS}, max(revision) FROM windows "  # noqa: S608
+            f"SELECT name, {WINDOW_COLUMNS}, max(revision) FROM windows "
             f"JOIN series ON series.id = windows.series WHERE {where} "
             "GROUP BY series, start_ms, length_ms ORDER BY start_ms, name",
             parameters,
@@ -171,7 +171,7 @@ class SqliteBook:
         where, parameters = self._scope(owner, "source", span, source)
         factors = self._factors()
         rows = self._connection.execute(
-            f"SELECT series.name, {EMISSION_COLUMNS}, max(revision) FROM emissions "  # noqa: S608
+            f"SELECT series.name, {EMISSION_COLUMNS}, max(revision) FROM emissions "
             f"JOIN series ON series.id = emissions.series WHERE {where} "
             "GROUP BY series, start_ms, length_ms ORDER BY start_ms, series.name",
             parameters,
@@ -181,7 +181,7 @@ class SqliteBook:
     def windows_after(self, owner: Owner, after: int, limit: int) -> list[tuple[int, Window]]:
         """All revisions in the order they were booked, from a row number on: for sealing."""
         rows = self._connection.execute(
-            f"SELECT windows.id, name, {WINDOW_COLUMNS} FROM windows "  # noqa: S608
+            f"SELECT windows.id, name, {WINDOW_COLUMNS} FROM windows "
             "JOIN series ON series.id = windows.series WHERE windows.id > ? "
             "AND site = ? AND gateway = ? ORDER BY windows.id LIMIT ?",
             (after, owner.site, owner.gateway, limit),
@@ -192,7 +192,7 @@ class SqliteBook:
         """All emission revisions in the order they were booked, from a row number on."""
         factors = self._factors()
         rows = self._connection.execute(
-            f"SELECT emissions.id, series.name, {EMISSION_COLUMNS} FROM emissions "  # noqa: S608
+            f"SELECT emissions.id, series.name, {EMISSION_COLUMNS} FROM emissions "
             "JOIN series ON series.id = emissions.series WHERE emissions.id > ? "
             "AND site = ? AND gateway = ? ORDER BY emissions.id LIMIT ?",
             (after, owner.site, owner.gateway, limit),
@@ -252,7 +252,7 @@ class SqliteBook:
             if name not in numbers:
                 numbers[name] = self.series(owner, kind, name)
             row = self._connection.execute(
-                f"SELECT max(revision) FROM {table} WHERE series = ? "  # noqa: S608
+                f"SELECT max(revision) FROM {table} WHERE series = ? "
                 "AND start_ms = ? AND length_ms = ?",
                 (numbers[name], start_ms, length_ms),
             ).fetchone()

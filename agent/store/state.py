@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,17 +15,23 @@ class StreamStates:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def load(self) -> dict[str, str]:
-        """Every stream's state."""
-        rows = self._connection.execute("SELECT stream, state FROM stream_states")
-        return dict(rows.fetchall())
+    def register(self, streams: Iterable[str], since_ms: int) -> None:
+        """Note when a stream was first known; its windows begin with readings after that."""
+        self._connection.executemany(
+            "INSERT INTO stream_states (stream, since_ms) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            [(stream, since_ms) for stream in streams],
+        )
 
-    def save(self, states: dict[str, str]) -> None:
+    def load(self) -> dict[str, tuple[int, str | None]]:
+        """Of every stream: since when it is known, and its state."""
+        rows = self._connection.execute("SELECT stream, since_ms, state FROM stream_states")
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+    def save(self, states: Mapping[str, str]) -> None:
         """Replace the states of these streams."""
         self._connection.executemany(
-            "INSERT INTO stream_states (stream, state) VALUES (?, ?) "
-            "ON CONFLICT (stream) DO UPDATE SET state = excluded.state",
-            list(states.items()),
+            "UPDATE stream_states SET state = ? WHERE stream = ?",
+            [(state, stream) for stream, state in states.items()],
         )
 
 

@@ -41,9 +41,11 @@ CREATE TABLE sealed_hours (
   PRIMARY KEY (point, hour_ms)
 ) STRICT, WITHOUT ROWID;
 
+-- The core's own JSON; null until a stream's first window is closed.
 CREATE TABLE stream_states (
   stream TEXT PRIMARY KEY,
-  state TEXT NOT NULL
+  since_ms INTEGER NOT NULL,
+  state TEXT
 ) STRICT, WITHOUT ROWID;
 
 -- One row for every calendar job and period that has been done: what makes it exactly once.
