@@ -1,0 +1,88 @@
+"""From the window of a stream to the emission of a source."""
+
+from __future__ import annotations
+
+import math
+
+from agent.core.carbon.basis import CarbonInputError, combined_uncertainty_pct, require_amount
+from agent.core.model import Emission, FactorRef, Provenance, Window
+
+# Half widths of a normal distribution: 90 % intervals travel with windows, uncertainties are 95 %.
+_NINETY_OF_NINETY_FIVE = 1.6448536269514722 / 1.959963984540054
+
+_ESTIMATED = frozenset({Provenance.ESTIMATED, Provenance.MISSING})
+
+
+def emission_of(
+    source_id: str,
+    window: Window,
+    factor: FactorRef,
+    *,
+    share: float = 1.0,
+    revision: int = 0,
+    uncertainty_activity_pct: float = 0.0,
+    uncertainty_factor_pct: float = 0.0,
+) -> Emission:
+    """What one source emitted in one window, in kg.
+
+    ``kgCO2 = value · share · factor`` with the window's value in the stream's unit, ``share`` the
+    signed part of the stream that the source owns (below 0: exported or returned) and
+    ``factor.value`` in kgCO2e per that unit. Fuel, electricity and heat count CO2 only, as in the
+    fuel and energy sources of GB/T 32151.10-2023, so CH4 and N2O are 0. A window without a value
+    gives an emission without one.
+
+    ``lower`` and ``upper`` are the window's 90 % interval scaled in the same way. The two
+    uncertainties (half of a 95 % interval, in %) widen it in quadrature; errors of a factor are
+    common to all windows and must not be added here if windows are summed as independent.
+
+    ``estimated_share`` is 1 where the whole amount is an estimate, else 0. An *allocated* window
+    counts as measured: the register counted its total, only the shape was estimated.
+
+    A factor or uncertainty that is negative or not finite raises ``CarbonInputError``.
+
+    Example: 120 Nm3 of natural gas at 2.1621888 kgCO2/Nm3 is 259.46 kgCO2.
+    """
+    require_amount("factor", factor.value)
+    require_amount("uncertainty_activity_pct", uncertainty_activity_pct)
+    require_amount("uncertainty_factor_pct", uncertainty_factor_pct)
+    if not math.isfinite(share):
+        raise CarbonInputError(f"{share} is not a share", where=source_id, hint="a finite number")
+    scale = share * factor.value
+    kgco2 = None if window.value is None else window.value * scale
+    lower, upper = _interval(
+        window, scale, combined_uncertainty_pct(uncertainty_activity_pct, uncertainty_factor_pct)
+    )
+    absent = None if kgco2 is None else 0.0
+    return Emission(
+        source=source_id,
+        start_ms=window.start_ms,
+        length_ms=window.length_ms,
+        revision=revision,
+        kgco2=kgco2,
+        kgch4=absent,
+        kgn2o=absent,
+        kgco2e=kgco2,
+        lower=lower,
+        upper=upper,
+        estimated_share=1.0 if window.provenance in _ESTIMATED else 0.0,
+        factor=factor,
+        inputs=((window.stream, window.revision),),
+    )
+
+
+def _interval(
+    window: Window, scale: float, uncertainty_pct: float
+) -> tuple[float | None, float | None]:
+    """The 90 % interval of the emission: the window's own, widened by a relative uncertainty."""
+    if window.value is None:
+        return None, None
+    value = window.value * scale
+    if uncertainty_pct == 0:
+        if window.lower is None or window.upper is None:
+            return None, None
+        low, high = sorted((window.lower * scale, window.upper * scale))
+        return low, high
+    spread = abs(value) * uncertainty_pct / 100 * _NINETY_OF_NINETY_FIVE
+    ends = [value if end is None else end * scale for end in (window.lower, window.upper)]
+    low, high = min(*ends, value), max(*ends, value)
+    return value - math.hypot(value - low, spread), value + math.hypot(high - value, spread)
