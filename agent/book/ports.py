@@ -25,6 +25,18 @@ class Span:
     to_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmissionSum:
+    """Current emissions of one source in one bucket of time."""
+
+    source: str
+    start_ms: int
+    kgco2e: float
+    estimated_kgco2e: float
+    windows: int
+    missing: int  # windows without a value
+
+
 class Book(Protocol):
     """Windows and emissions, append-only; callers own the transaction."""
 
@@ -43,6 +55,10 @@ class Book(Protocol):
     def current_emissions(
         self, owner: Owner, span: Span, source: str | None = None
     ) -> Sequence[Emission]: ...
+
+    def emission_sums(
+        self, owner: Owner, span: Span, bucket_ms: int, offset_ms: int = 0
+    ) -> Sequence[EmissionSum]: ...
 
     def events(self, owner: Owner, span: Span, limit: int = 100) -> Sequence[Event]: ...
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from agent.book.ports import Owner, Span
+from agent.book.ports import EmissionSum, Owner, Span
 from agent.core.model import (
     Emission,
     Endpoint,
@@ -177,6 +177,50 @@ class SqliteBook:
             parameters,
         )
         return [emission_of(row, factors) for row in rows]
+
+    def emission_sums(
+        self, owner: Owner, span: Span, bucket_ms: int, offset_ms: int = 0
+    ) -> Sequence[EmissionSum]:
+        """Sums of current emissions per source and bucket; buckets are aligned to local time.
+
+        ``offset_ms`` is how far local time is ahead of UTC.
+        """
+        rows = self._connection.execute(
+            "SELECT name, (start_ms + :offset) / :bucket * :bucket - :offset AS bucket, "
+            "coalesce(sum(kgco2e), 0.0), coalesce(sum(kgco2e * estimated_share), 0.0), "
+            "count(*), sum(kgco2e IS NULL) FROM ("
+            "SELECT series, start_ms, kgco2e, estimated_share, max(revision) FROM emissions "
+            "WHERE start_ms >= :from_ms AND start_ms < :to_ms "
+            "GROUP BY series, start_ms, length_ms"
+            ") JOIN series ON series.id = series "
+            "WHERE site = :site AND gateway = :gateway GROUP BY name, bucket ORDER BY bucket, name",
+            {
+                "offset": offset_ms,
+                "bucket": bucket_ms,
+                "from_ms": span.from_ms,
+                "to_ms": span.to_ms,
+                "site": owner.site,
+                "gateway": owner.gateway,
+            },
+        )
+        return [
+            EmissionSum(
+                source=row[0],
+                start_ms=row[1],
+                kgco2e=row[2],
+                estimated_kgco2e=row[3],
+                windows=row[4],
+                missing=row[5],
+            )
+            for row in rows
+        ]
+
+    def emissions_changed_after(self, after: int) -> tuple[int, int | None, int | None]:
+        """The newest row number, and the span of starts booked after a row number."""
+        row = self._connection.execute(
+            "SELECT max(id), min(start_ms), max(start_ms) FROM emissions WHERE id > ?", (after,)
+        ).fetchone()
+        return (after, None, None) if row[0] is None else (row[0], row[1], row[2])
 
     def windows_after(self, owner: Owner, after: int, limit: int) -> list[tuple[int, Window]]:
         """All revisions in the order they were booked, from a row number on: for sealing."""

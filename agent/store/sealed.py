@@ -16,12 +16,12 @@ import numpy.typing as npt
 import zstandard
 
 from agent.core.errors import ProofError
+from agent.core.timebase import HOUR_MS
 from agent.store.readings import KEY_SHIFT
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-HOUR_MS = 3_600_000
 MAGIC = b"TS1"
 RAW_BITS = 255
 MAX_DECIMALS = 6

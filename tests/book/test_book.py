@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,27 @@ def test_versions_with_the_wal_fault_are_known() -> None:
     assert not has_wal_reset_fault((3, 51, 3))
     assert not has_wal_reset_fault((3, 50, 7))
     assert not has_wal_reset_fault((3, 53, 4))
+
+
+def test_sums_follow_the_current_revision_and_local_hours(database: Database) -> None:
+    book = SqliteBook(database.connection)
+    hour_ms = 3_600_000
+    with database.transaction():
+        book.add_emissions(OWNER, [emission(), emission(5000), emission(hour_ms)])
+        book.add_emissions(OWNER, [replace(emission(revision=1, kgco2e=2.0), estimated_share=1.0)])
+        book.add_emissions(OWNER, [emission(2 * hour_ms, kgco2e=None)])
+        book.add_emissions(OTHER, [emission(kgco2e=50.0)])
+    sums = book.emission_sums(OWNER, ALL, hour_ms)
+    assert [
+        (item.start_ms, item.kgco2e, item.estimated_kgco2e, item.windows, item.missing)
+        for item in sums
+    ] == [
+        (0, 2.5, 2.0, 2, 0),
+        (hour_ms, 0.5, 0.0, 1, 0),
+        (2 * hour_ms, 0.0, 0.0, 1, 1),
+    ]
+    half = book.emission_sums(OWNER, Span(from_ms=0, to_ms=hour_ms), hour_ms, hour_ms // 2)
+    assert [item.start_ms for item in half] == [-hour_ms // 2]
+    newest, first_ms, last_ms = book.emissions_changed_after(0)
+    assert (first_ms, last_ms) == (0, 2 * hour_ms)
+    assert book.emissions_changed_after(newest) == (newest, None, None)

@@ -14,9 +14,10 @@ from hypothesis.extra import numpy as hnp
 from agent.book.database import BOOK_MIGRATIONS, Database
 from agent.core.errors import ProofError
 from agent.core.model import Quality, Sample
+from agent.core.timebase import HOUR_MS
 from agent.store.database import STORE_MIGRATIONS
 from agent.store.readings import Readings
-from agent.store.sealed import HOUR_MS, SealedArchive, decode, encode
+from agent.store.sealed import SealedArchive, decode, encode
 
 HOUR = 1_700_000_400_000 // HOUR_MS * HOUR_MS
 

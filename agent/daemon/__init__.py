@@ -1,0 +1,1 @@
+"""The gateway service: wires buses, recorder, pipeline, delivery and pages together."""

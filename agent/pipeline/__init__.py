@@ -1,0 +1,1 @@
+"""From readings to sealed batches: record, close windows, compute, seal, calendar work."""

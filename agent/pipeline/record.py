@@ -1,0 +1,139 @@
+"""The recorder: what all buses deliver is written once per cycle, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from agent.book.database import Database
+from agent.book.ports import Owner
+from agent.book.sqlite import SqliteBook
+from agent.core.errors import StoreError
+from agent.core.model import Event, Quality, Sample, Severity
+from agent.core.ports import Clock
+from agent.pipeline.clock_trust import ClockTrust
+from agent.store.readings import Readings
+from agent.store.state import ClockMarks
+
+Beat = Callable[[str], None]
+
+CYCLE_NS = 1_000_000_000
+MOST_BUFFERED = 500_000
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many readings of which quality, counted from each point's first good one."""
+
+    good: int = 0
+    suspect: int = 0
+    missing: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.good + self.suspect + self.missing
+
+
+class Recorder:
+    """Buffers samples between commits; a reading counts as kept once its commit returned."""
+
+    def __init__(
+        self, database: Database, owner: Owner, readings: Readings, clock: Clock, boot: str
+    ) -> None:
+        self._database = database
+        self._owner = owner
+        self._readings = readings
+        self._clock = clock
+        self._boot = boot
+        self._samples: list[Sample] = []
+        self._events: list[Event] = []
+        self._begun: set[str] = set()
+        self._earliest_ms: dict[str, int] = {}
+        self._log = structlog.get_logger("record")
+        self.trust = ClockTrust(readings.last_ms())
+        self.tally = Tally()
+        self.volatile = 0  # readings held in memory because a write failed
+
+    def put(self, samples: Sequence[Sample]) -> None:
+        """Take samples from a bus; they are written with the next cycle."""
+        self._samples.extend(samples)
+        for sample in samples:
+            if sample.quality == Quality.GOOD:
+                self._begun.add(sample.point)
+                self.tally.good += 1
+            elif sample.point in self._begun:
+                if sample.quality == Quality.SUSPECT:
+                    self.tally.suspect += 1
+                else:
+                    self.tally.missing += 1
+
+    def report(self, event: Event) -> None:
+        """Take an event; it is booked with the next cycle."""
+        self._events.append(event)
+
+    def take_earliest(self) -> dict[str, int]:
+        """Per point, the earliest reading written since the last call."""
+        earliest, self._earliest_ms = self._earliest_ms, {}
+        return earliest
+
+    def flush(self) -> int:
+        """Write what is buffered; returns the number of readings. Keeps them if it fails."""
+        change = self.trust.observe(self._clock.now_ms(), self._clock.monotonic_ns())
+        samples, self._samples = self._samples, []
+        events, self._events = self._events, []
+        if not samples and not events and change is None:
+            return 0
+        try:
+            with self._database.transaction() as connection:
+                if change is not None:
+                    self._mark_clock(ClockMarks(connection), change, events)
+                if self.trust.trusted:
+                    self._readings.append(samples)
+                else:
+                    self._readings.append_unplaced(self._boot, samples)
+                SqliteBook(connection).add_events(self._owner, events)
+        except StoreError as error:
+            self._samples = (samples + self._samples)[-MOST_BUFFERED:]
+            self._events = events + self._events
+            self.volatile = len(self._samples)
+            self._log.error("store.write_failed", error=str(error), held=self.volatile)
+            return 0
+        self.volatile = 0
+        for sample in samples:
+            known = self._earliest_ms.get(sample.point)
+            if known is None or sample.time_ms < known:
+                self._earliest_ms[sample.point] = sample.time_ms
+        return len(samples)
+
+    def _mark_clock(self, marks: ClockMarks, change: str, events: list[Event]) -> None:
+        now_ms, monotonic_ns = self._clock.now_ms(), self._clock.monotonic_ns()
+        marks.record(self._boot, monotonic_ns, now_ms, change)
+        if change == "trusted":
+            placed = self._readings.place(self._boot, now_ms - monotonic_ns // 1_000_000)
+            if placed:
+                self._log.info("clock.trusted", placed=placed)
+        if change != "trusted":
+            self._log.warning("clock." + change)
+            events.append(
+                Event(
+                    time_ms=now_ms,
+                    code="clock." + change,
+                    subject=self._owner.gateway,
+                    severity=Severity.WARNING,
+                )
+            )
+
+    async def run(self, beat: Beat) -> None:
+        """Write once per cycle until cancelled; the last cycle is written on the way out."""
+        due_ns = self._clock.monotonic_ns()
+        try:
+            while True:
+                due_ns += CYCLE_NS
+                await self._clock.sleep_until(due_ns)
+                due_ns = max(due_ns, self._clock.monotonic_ns() - CYCLE_NS)
+                self.flush()
+                beat("record")
+        finally:
+            self.flush()

@@ -1,0 +1,90 @@
+"""Sealing: what was booked since the last batch becomes the next one, in booking order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from agent.book.ports import Owner
+from agent.book.sqlite import SqliteBook
+from agent.core.chain import SigningKey
+from agent.core.payload import Link, seal
+from agent.core.record import Record
+from agent.store.batches import Batches, Epoch
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+MOST_RECORDS = 2000
+
+NewEpochId = Callable[[], str]
+
+
+class Sealer:
+    """Seals booked records into signed batches; without a target it is not called."""
+
+    def __init__(self, owner: Owner, key: SigningKey, new_epoch_id: NewEpochId) -> None:
+        self._owner = owner
+        self._key = key
+        self._new_epoch_id = new_epoch_id
+
+    def seal_all(self, connection: Connection, now_ms: int) -> int:
+        """Seal everything that is not yet in a batch; returns the number of new batches."""
+        sealed = 0
+        while records := self._take(connection):
+            self._seal(connection, records, now_ms)
+            sealed += 1
+        return sealed
+
+    def _take(self, connection: Connection) -> list[Record]:
+        """The next records in the order of their booking, kinds in a fixed order."""
+        book, batches = SqliteBook(connection), Batches(connection)
+        records: list[Record] = []
+        for kind, fetch in (
+            ("window", book.windows_after),
+            ("emission", book.emissions_after),
+            ("endpoint", book.endpoints_after),
+            ("event", book.events_after),
+        ):
+            room = MOST_RECORDS - len(records)
+            rows = fetch(self._owner, batches.seal_mark(kind), room) if room else []
+            if rows:
+                records.extend(record for _, record in rows)
+                batches.set_seal_mark(kind, rows[-1][0])
+        return records
+
+    def _seal(self, connection: Connection, records: list[Record], now_ms: int) -> None:
+        batches = Batches(connection)
+        epoch = batches.current_epoch() or batches.start_epoch(self._new_epoch_id(), now_ms)
+        last = batches.last(epoch.id)
+        previous = Link(epoch=epoch.id, seq=last.seq, hash=last.hash) if last else None
+        sealed = seal(
+            records,
+            site=self._owner.site,
+            gateway=self._owner.gateway,
+            epoch=epoch.id,
+            previous=previous,
+            key=self._key,
+            former=None if previous else self._former(batches, epoch),
+        )
+        starts = [record.start_ms for record in records if hasattr(record, "start_ms")]
+        ends = [record.end_ms for record in records if hasattr(record, "end_ms")]
+        batches.add(
+            epoch=epoch.id,
+            seq=sealed.link.seq,
+            batch_hash=sealed.link.hash,
+            count=len(records),
+            span=(min(starts, default=now_ms), max(ends, default=now_ms)),
+            created_ms=now_ms,
+            data=sealed.data,
+        )
+
+    def _former(self, batches: Batches, epoch: Epoch) -> Link | None:
+        """The last batch of the epoch before, as far as any target has confirmed it."""
+        if epoch.former is None:
+            return None
+        seq = batches.highest_through(epoch.former)
+        batch_hash = batches.hash(epoch.former, seq)
+        if batch_hash is None:
+            return None
+        return Link(epoch=epoch.former, seq=seq, hash=batch_hash)
