@@ -66,11 +66,10 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
-def run_here(name: str, short: bool, output: Path) -> None:
+def run_here(path: Path, short: bool, output: Path) -> None:
     """Imports and runs one benchmark in this process; its rows go to `output` as JSON."""
     sys.path.insert(0, str(ROOT))
-    path = BENCHMARKS / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
+    spec = importlib.util.spec_from_file_location(f"benchmark_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise SystemExit(f"bench: {path} cannot be loaded")
     module = importlib.util.module_from_spec(spec)
@@ -85,10 +84,11 @@ def run_apart(name: str, short: bool) -> list[Row] | None:
     """Rows of one benchmark run in its own process; None if it broke."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "rows.json"
-        command = [interpreter_of(environment_of(name)), str(Path(__file__)), "--here", str(output)]
-        finished = subprocess.run(
-            [*command, *(["--short"] if short else []), name], cwd=ROOT, stdout=sys.stderr
-        )
+        command = [interpreter_of(environment_of(name)), __file__, "--here", str(output)]
+        command += ["--short"] if short else []
+        command += [str(BENCHMARKS / f"{name}.py")]
+        # What a benchmark prints goes beside the table, never into the JSON.
+        finished = subprocess.run(command, cwd=ROOT, stdout=sys.stderr)
         if finished.returncode != 0 or not output.exists():
             return None
         rows: list[Row] = json.loads(output.read_text())
@@ -118,6 +118,9 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="a quick look with small sizes")
     parser.add_argument("--here", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.here is not None:
+        run_here(Path(arguments.name), arguments.short, arguments.here)
+        return 0
     known = benchmark_names()
     if arguments.name is None:
         print("\n".join(known) if known else "there is no benchmark yet")
@@ -125,9 +128,6 @@ def main() -> int:
     names = known if arguments.name == "all" else [arguments.name]
     if unknown := [name for name in names if name not in known]:
         parser.error(f"unknown benchmark {unknown[0]!r}; known: {', '.join(known) or 'none'}")
-    if arguments.here is not None:
-        run_here(names[0], arguments.short, arguments.here)
-        return 0
     broken = missed = False
     for name in names:
         rows = run_apart(name, arguments.short)
