@@ -21,6 +21,7 @@ FAST_SILENCE_S = 0.00175
 SILENCE_CHARS = 3.5
 KEPT_S = 2.0  # how long past traffic is kept for overlaps
 MOST_FIFO = 16
+SLACK_S = 1e-6  # times are sums of floats
 
 
 def char_s(baud: int, bits_per_char: int) -> float:
@@ -151,7 +152,7 @@ class Line:
         talking = [s for s in self._sendings if s.start_s <= now_s < s.end_s]
         if talking:
             self._collide(talking)
-        elif now_s - self._quiet_since(now_s) < self.silence_s:
+        elif now_s - self._quiet_since(now_s) < self.silence_s - SLACK_S:
             self.stats.silence_violations += 1
         request = _Request(begin_s=now_s, end_s=now_s)
         self._open = request
@@ -225,9 +226,8 @@ class Line:
         """One byte of a reply as the master hears it; None if it was lost in another one."""
         from_s, to_s = sending.start_s + i * self.char_s, sending.start_s + (i + 1) * self.char_s
         byte = sending.frame[i]
-        slack_s = self.char_s * 1e-6
         for other in self._sendings:
-            overlaps = other.start_s < to_s - slack_s and other.end_s > from_s + slack_s
+            overlaps = other.start_s < to_s - SLACK_S and other.end_s > from_s + SLACK_S
             if other is sending or not overlaps:
                 continue
             self._collide([sending])
@@ -235,7 +235,7 @@ class Line:
                 return None
             return byte ^ self._chance.randrange(1, 256)
         for request in self._requests:
-            if request.begin_s < to_s - slack_s and request.end_s > from_s + slack_s:
+            if request.begin_s < to_s - SLACK_S and request.end_s > from_s + SLACK_S:
                 self._collide([sending])
                 return byte ^ self._chance.randrange(1, 256)
         return byte
