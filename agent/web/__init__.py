@@ -1,0 +1,1 @@
+"""The local page and the HTTP API; reads a `GatewayView`, never the store."""

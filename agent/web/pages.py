@@ -1,0 +1,254 @@
+"""The pages: a snapshot in, HTML out; everything is readable without JavaScript."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from agent.config.language import LANGUAGES, Language
+from agent.core.model import Emission, Event, Window
+from agent.web import chart
+from agent.web.abnormal import abnormal_now
+from agent.web.assets import Assets
+from agent.web.present import (
+    NONE,
+    SHAPES,
+    Presenter,
+    in_tonnes,
+    mass,
+    number,
+    percent,
+    register,
+    site_zone,
+    unit_label,
+)
+from agent.web.texts import Scope, devices_in_tonnes, page_structure, page_texts
+from agent.web.view import (
+    BatchView,
+    BusState,
+    DeviceDetail,
+    DeviceView,
+    EmissionTotals,
+    Snapshot,
+    SourceView,
+    TargetState,
+)
+
+EVENTS_ON_OVERVIEW = 5
+TEMPLATES = Path(__file__).parent / "templates"
+BUS_SHAPES = {
+    BusState.OK: "",
+    BusState.STARTING: "○",
+    BusState.DEGRADED: "◆",
+    BusState.DOWN: "▲",
+}
+TARGET_SHAPES = {
+    TargetState.CONNECTED: "",
+    TargetState.CONNECTING: "○",
+    TargetState.DOWN: "◆",
+    TargetState.REFUSED: "▲",
+}
+SEVERITY_SHAPES = {"alarm": "▲", "warning": "◆", "info": ""}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The devices of one unit, in the order of the configuration."""
+
+    unit: str
+    label: str
+    devices: tuple[DeviceView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derivation:
+    """One emission written out: window value × share × factor."""
+
+    source: SourceView
+    emission: Emission
+    amount: float | None
+    unit: str
+
+
+def templates(assets: Assets) -> Environment:
+    """The template environment; undefined names are errors, everything is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals |= {
+        "asset": assets.url,
+        "languages": LANGUAGES,
+        "none": NONE,
+        "number": number,
+        "percent": percent,
+        "register": register,
+        "unit_label": unit_label,
+        "shapes": SHAPES,
+        "bus_shapes": BUS_SHAPES,
+        "target_shapes": TARGET_SHAPES,
+        "severity_shapes": SEVERITY_SHAPES,
+    }
+    return environment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pages:
+    """Renders every page in one language."""
+
+    environment: Environment
+    text: Language
+
+    def overview(self, snapshot: Snapshot) -> str:
+        say = self._presenter(snapshot)
+        return self._render(
+            "overview.html",
+            Scope.OVERVIEW,
+            snapshot,
+            groups=_groups(snapshot.devices),
+            tonnes=devices_in_tonnes(snapshot),
+            abnormal=abnormal_now(snapshot, say),
+            events=snapshot.events[:EVENTS_ON_OVERVIEW],
+            chart=_chart(snapshot.totals, say),
+        )
+
+    def device(self, snapshot: Snapshot, detail: DeviceDetail) -> str:
+        return self._render(
+            "device.html",
+            Scope.DEVICE,
+            snapshot,
+            detail=detail,
+            device=detail.device,
+            tonnes=devices_in_tonnes(snapshot),
+            derivations=_derivations(detail),
+            stream_units={stream.id: stream.unit for stream in detail.streams},
+        )
+
+    def buses(self, snapshot: Snapshot) -> str:
+        return self._render("buses.html", Scope.BUSES, snapshot)
+
+    def delivery(self, snapshot: Snapshot, batches: Sequence[BatchView]) -> str:
+        return self._render("delivery.html", Scope.DELIVERY, snapshot, batches=batches)
+
+    def events(self, snapshot: Snapshot, events: Sequence[Event]) -> str:
+        return self._render("events.html", Scope.EVENTS, snapshot, events=events)
+
+    def error(self, status: int, what: str, hint: str) -> str:
+        """A page for what went wrong; it needs nothing of the gateway."""
+        return self.environment.get_template("error.html").render(
+            t=self.text, status=status, what=what, hint=hint, path="/"
+        )
+
+    def _presenter(self, snapshot: Snapshot) -> Presenter:
+        return Presenter(text=self.text, zone=site_zone(snapshot.site.timezone))
+
+    def _render(self, template: str, scope: Scope, snapshot: Snapshot, **values: object) -> str:
+        say = self._presenter(snapshot)
+        detail = values.get("detail")
+        shown = detail if isinstance(detail, DeviceDetail) else None
+        context: Mapping[str, object] = {
+            "t": self.text,
+            "say": say,
+            "scope": scope,
+            "snapshot": snapshot,
+            "site": snapshot.site,
+            "live": page_texts(scope, snapshot, shown, say),
+            "structure": page_structure(scope, snapshot, shown),
+            "live_url": _live_url(scope, self.text.code, shown),
+            **values,
+        }
+        return self.environment.get_template(template).render(context)
+
+
+def _live_url(scope: Scope, language: str, detail: DeviceDetail | None) -> str:
+    device = f"&device={detail.device.id}" if detail else ""
+    return f"/api/v1/live?scope={scope}&lang={language}{device}"
+
+
+def _groups(devices: Sequence[DeviceView]) -> tuple[Group, ...]:
+    grouped: dict[str, list[DeviceView]] = {}
+    for device in devices:
+        grouped.setdefault(device.unit, []).append(device)
+    return tuple(
+        Group(unit=unit, label=_place(members[0]), devices=tuple(members))
+        for unit, members in grouped.items()
+    )
+
+
+def _place(device: DeviceView) -> str:
+    area = device.area_name or device.area
+    unit = device.unit_name or device.unit
+    return area if area == unit else f"{area} · {unit}"
+
+
+def _derivations(detail: DeviceDetail) -> tuple[Derivation, ...]:
+    """The newest emission of every source with the window it was made from."""
+    found: list[Derivation] = []
+    windows = {(w.stream, w.start_ms, w.length_ms, w.revision): w for w in detail.windows}
+    units = {stream.id: stream.unit for stream in detail.streams}
+    for source in detail.sources:
+        emission = next((e for e in detail.emissions if e.source == source.id), None)
+        if emission is None:
+            continue
+        window = _input(emission, source, windows)
+        found.append(
+            Derivation(
+                source=source,
+                emission=emission,
+                amount=window.value if window else None,
+                unit=units.get(source.stream, ""),
+            )
+        )
+    return tuple(found)
+
+
+def _input(
+    emission: Emission,
+    source: SourceView,
+    windows: Mapping[tuple[str, int, int, int], Window],
+) -> Window | None:
+    for stream, revision in emission.inputs:
+        if stream == source.stream:
+            return windows.get((stream, emission.start_ms, emission.length_ms, revision))
+    return None
+
+
+def _chart(totals: EmissionTotals, say: Presenter) -> dict[str, object]:
+    top_kg = chart.nice_top(chart.largest_hour(totals.hours))
+    tonnes = in_tonnes(top_kg)
+    bars: list[chart.ChartBar] = []
+    rows: list[dict[str, str]] = []
+    for hour in totals.hours:
+        measured_px, estimated_px, yesterday_px = chart.heights(hour, top_kg)
+        clock = f"{say.hour(hour.start_ms):02d}:00"
+        row = {
+            "hour": clock,
+            "measured": mass(hour.measured_kgco2e, tonnes),
+            "estimated": mass(hour.estimated_kgco2e, tonnes),
+            "yesterday": mass(hour.yesterday_kgco2e, tonnes),
+        }
+        rows.append(row)
+        bars.append(
+            chart.ChartBar(
+                hour=say.hour(hour.start_ms),
+                measured_px=measured_px,
+                estimated_px=estimated_px,
+                yesterday_px=yesterday_px,
+                complete=hour.complete,
+                title=say.text("chart.bar", **row),
+            )
+        )
+    return {
+        "plot": chart.plot_svg(bars, "chart-title chart-legend"),
+        "axis": chart.axis_svg(mass(top_kg, tonnes), mass(top_kg / 2, tonnes)),
+        "rows": rows,
+        "tonnes": tonnes,
+        "any": bool(bars),
+    }
