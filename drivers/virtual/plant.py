@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from string import Template
 from types import TracebackType
@@ -39,8 +39,8 @@ class Plant:
 
     ``clock`` returns UTC milliseconds (default: the computer's clock), ``start_ms`` lets the plant
     begin at another time. Loads depend on plant time and ``seed`` alone. ``fifo`` (1..16) is how
-    many bytes a serial receiver hands over at once, ``baud`` and ``turnaround_ms`` override the
-    definition for all serial buses.
+    many bytes a serial receiver hands over at once; ``baud`` and ``turnaround_ms`` override the
+    definition for all serial buses (the site file still names the defined baud rates).
     """
 
     def __init__(
@@ -53,6 +53,8 @@ class Plant:
         definition: PlantDefinition | None = None,
         faults: Iterable[Fault | str] = (),
         fifo: int = DEFAULT_FIFO,
+        baud: int | None = None,
+        turnaround_ms: float | None = None,
         host: str = "127.0.0.1",
         gas_port: int = 0,
         dcs_port: int = 0,
@@ -73,6 +75,8 @@ class Plant:
         self.dcs: Dcs | None = None
         self.endpoints: dict[str, str] = {}
         self._fifo = fifo
+        self._baud = baud
+        self._turnaround_ms = turnaround_ms
         self._host = host
         self._gas_port = gas_port
         self._opcua = opcua
@@ -138,8 +142,13 @@ class Plant:
         return tuple(self.meters[meter.id] for meter in self.definition.meters_of(bus))
 
     def _start_serial(self, bus_id: str, stack: AsyncExitStack) -> None:
+        line = self.definition.buses[bus_id]
+        if self._baud is not None:
+            line = replace(line, baud=self._baud)
+        if self._turnaround_ms is not None:
+            line = replace(line, turnaround_ms=self._turnaround_ms)
         bus = SerialBus(
-            self.definition.buses[bus_id],
+            line,
             self._meters_on(bus_id),
             clock=self.clock,
             faults=self.faults,

@@ -119,6 +119,20 @@ def test_exchanges_are_never_faster_than_the_wire(plant: Plant) -> None:
         assert stats["silence_violations"] == 0
 
 
+def test_a_plant_may_run_at_another_baud_rate(run_plant: RunPlant) -> None:
+    with (
+        run_plant(opcua=False, baud=115_200, turnaround_ms=20.0) as plant,
+        opened(plant, "rs485_1") as port,
+    ):
+        least_s = 17 * char_s(115_200, 11) + 0.00175 + 0.020
+        begin_s = time.monotonic()
+        read_counter(plant, port, "em-crusher")
+        assert time.monotonic() - begin_s >= least_s
+        line = plant.serial["rs485-1"].line
+        assert line.char_s == 11 / 115_200
+        assert line.turnaround_s == 0.020
+
+
 def test_bytes_arrive_in_pieces(run_plant: RunPlant) -> None:
     """The machine may pause the reader, so some tries may see fewer pieces."""
     with run_plant(opcua=False, fifo=4) as plant, opened(plant, "rs485_1") as port:
