@@ -14,7 +14,7 @@ import numpy as np
 
 from agent.core import kernels
 from agent.core.kernels import counting
-from agent.core.kernels.arrays import Bytes, Floats, Integers
+from agent.core.kernels.arrays import Bytes, Floats, Integers, Mask
 from agent.core.model import Event, Severity, StreamSpec
 
 # A register is refreshed by its meter now and then, and read somewhere between request and reply:
@@ -74,7 +74,7 @@ class CounterRun:
     events: tuple[Event, ...]
 
     @property
-    def accepted(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def accepted(self) -> Mask:
         """Which readings carry an accumulated amount."""
         return self.classes <= ReadingClass.REPLACEMENT
 

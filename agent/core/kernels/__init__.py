@@ -10,8 +10,8 @@ import importlib
 from types import ModuleType
 from typing import Final, Literal
 
-from agent.core.kernels.table import KERNELS, Kernel, fingerprint
 from agent.core.kernels.arrays import AnyArray
+from agent.core.kernels.table import KERNELS, Kernel, fingerprint
 
 __all__ = ["KERNELS", "MODE", "Kernel", "check", "run", "run_plain"]
 
@@ -45,7 +45,7 @@ def run_plain(name: str, *arrays: AnyArray) -> int:
     """Run a kernel as plain Python; memory views spare the cost of numpy scalars."""
     kernel = KERNELS[name]
     check(kernel, arrays)
-    return kernel.function(*(memoryview(array) for array in arrays))
+    return kernel.function(*(array.data for array in arrays))
 
 
 def run(name: str, *arrays: AnyArray) -> int:

@@ -7,12 +7,17 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from agent.core.kernels import arithmetic, counting, cutting
 
-_TYPES = {"f8": np.dtype(np.float64), "i8": np.dtype(np.int64), "u1": np.dtype(np.uint8)}
+_TYPES: dict[str, np.dtype[Any]] = {
+    "f8": np.dtype(np.float64),
+    "i8": np.dtype(np.int64),
+    "u1": np.dtype(np.uint8),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +35,7 @@ class Kernel:
         return f"i8({', '.join(f'{kind}[::1]' for kind in self.arguments)})"
 
     @property
-    def dtypes(self) -> tuple[np.dtype[np.generic], ...]:
+    def dtypes(self) -> tuple[np.dtype[Any], ...]:
         """The element type of each argument."""
         return tuple(_TYPES[kind] for kind in self.arguments)
 

@@ -1,0 +1,1 @@
+"""What is known about the time when a stream was not read, and how it is filled."""
