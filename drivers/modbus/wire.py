@@ -7,6 +7,7 @@ import errno
 import os
 import select
 import socket
+import termios
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +19,7 @@ from agent.core.ports import Clock
 
 CHUNK = 512
 NS = 1_000_000_000
+PSEUDO_TERMINALS = Path("/dev/pts")
 PARITIES = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
 
 
@@ -163,7 +165,9 @@ class SerialWire(DescriptorWire):
     def __init__(self, port: str, *, baud: int, parity: str, stop_bits: int, clock: Clock) -> None:
         super().__init__(port, clock)
         self._baud = baud
-        self._parity = PARITIES[parity]
+        # A pseudo-terminal has no parity bit, and Linux refuses the second attempt to set one.
+        pseudo = Path(port).resolve().parent == PSEUDO_TERMINALS
+        self._parity = PARITIES["none" if pseudo else parity]
         self._stop_bits = stop_bits
         self._serial: serial.Serial | None = None
 
@@ -178,7 +182,7 @@ class SerialWire(DescriptorWire):
                 timeout=0,
                 exclusive=True,
             )
-        except (OSError, ValueError) as fault:
+        except (OSError, ValueError, termios.error) as fault:
             raise port_error(self.name, fault) from fault
         # USB adapters hold bytes back for 16 ms unless told otherwise; others cannot be told.
         with contextlib.suppress(OSError, ValueError, AttributeError):
@@ -242,7 +246,7 @@ class SocketWire(DescriptorWire):
         return self._open_socket().send(data)
 
 
-def port_error(port: str, fault: OSError | ValueError) -> PortError:
+def port_error(port: str, fault: Exception) -> PortError:
     """Why a serial port cannot be opened, and what to do about it."""
     code = fault.errno if isinstance(fault, OSError) else None
     if code == errno.ENOENT:
