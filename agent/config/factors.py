@@ -265,11 +265,12 @@ def _named(name: str, rows: Iterable[R], what: str) -> R:
     for row in known:
         if _answers_to(row, name):
             return row
+    listed = dict.fromkeys(row.id if name.isascii() else row.name_zh for row in known)
     raise FactorNotFound(
         f'unknown {what} "{name}"',
         hint=nearest(
             name,
             (word for row in known for word in _names(row)),
-            otherwise="known: " + ", ".join(sorted({row.id for row in known})),
+            otherwise="known: " + ", ".join(listed),
         ),
     )

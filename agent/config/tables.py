@@ -37,7 +37,8 @@ def read_fields(
 ) -> dict[str, Any] | None:
     """The converted fields of ``table``; None if any is faulty, unless ``keep_good``."""
     if not isinstance(table, Mapping):
-        faults.add(path, f"{show(table)} is not a table", "write a table", fatal=fatal)
+        hint = f"write [{path}]" if bare(path) == path else "write a table { key = value, … }"
+        faults.add(path, f"{show(table)} is not a table", hint, fatal=fatal)
         return {} if keep_good else None
     before = len(faults.found)
     fields = {field.encode_name: field for field in structs.fields(kind)}
@@ -110,7 +111,7 @@ def describe(info: inspect.Type) -> str:
     if isinstance(info, inspect.FloatType):
         return f"a number{_range(info)}"
     if isinstance(info, inspect.StrType):
-        return "a text" if info.pattern is None else _identifier_words(info)
+        return "text in quotes" if info.pattern is None else _identifier_words(info)
     if isinstance(info, inspect.BoolType):
         return "true or false"
     if isinstance(info, inspect.VarTupleType):
@@ -170,7 +171,9 @@ def _read_array(
         if struct is not None:
             read.append(read_table(struct, element, where, faults, fatal=fatal))
         elif isinstance(info.item_type, inspect.StrType) and not isinstance(element, str):
-            faults.add(where, f"{show(element)} cannot be used", "write a text", fatal=fatal)
+            faults.add(
+                where, f"{show(element)} cannot be used", "write text in quotes", fatal=fatal
+            )
             read.append(None)
         else:
             read.append(element)

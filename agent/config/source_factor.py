@@ -1,0 +1,159 @@
+"""The factor of an emission source: from the library, or the site's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.config import sections
+from agent.config.draft import Draft, Item
+from agent.config.factors import FactorNotFound, FactorSet, Fuel, Library
+from agent.config.rules import Rules
+from agent.core.carbon.fuel import fuel_factor_tco2_per_unit
+from agent.core.model import FactorRef
+
+USER = "user"
+KG_PER_T = 1000.0
+NM3_PER_UNIT = 10_000.0
+
+_KEYS_OF_KIND = {
+    "fuel": ("fuel", "ncv", "carbon_content", "oxidation"),
+    "electricity": ("region", "year", "basis"),
+    "heat": (),
+}
+_PARAMETERS = ("ncv", "carbon_content", "oxidation")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFactor:
+    """What a source books with: the factor, the unit its stream must have, its uncertainty."""
+
+    ref: FactorRef
+    stream_unit: str
+    uncertainty_pct: float
+
+
+def source_factor(
+    draft: Draft, item: Item[sections.Source], rules: Rules, library: Library
+) -> SourceFactor | None:
+    """The factor of a source in kgCO2e per unit of its stream; None if the source is left out."""
+    source = item.section
+    allowed = _KEYS_OF_KIND[source.kind]
+    for kind, keys in _KEYS_OF_KIND.items():
+        for key in keys:
+            if key in item.table and key not in allowed:
+                what = f"has no meaning for kind {source.kind}"
+                draft.reject(item, key, what, f'remove it, or write kind = "{kind}"')
+    if source.factor == 0:
+        draft.faults.add(
+            f"{item.path}.factor",
+            "0 needs evidence: a contract with settlement, or certificates",
+            "keep the evidence with the report, or remove the key for the default factor",
+            warning=True,
+        )
+    try:
+        ref, stream_unit = _factor(draft, item, rules, library)
+    except FactorNotFound as error:
+        key = {"fuel": "fuel", "electricity": "region", "heat": "factor"}[source.kind]
+        if source.kind == "electricity" and source.year is not None and "earlier" in error.what:
+            key = "year"
+        draft.reject(item, key, error.what, error.hint)
+        return None
+    if item.is_left_out():
+        return None
+    default_pct = getattr(rules.uncertainty_pct, source.kind)
+    own_pct = source.uncertainty_factor_pct
+    return SourceFactor(
+        ref=ref,
+        stream_unit=stream_unit,
+        uncertainty_pct=default_pct if own_pct is None else own_pct,
+    )
+
+
+def _factor(
+    draft: Draft, item: Item[sections.Source], rules: Rules, library: Library
+) -> tuple[FactorRef, str]:
+    if item.section.kind == "fuel":
+        return _fuel(draft, item, rules, library)
+    if item.section.kind == "heat":
+        return _heat(item.section, rules, library), "GJ"
+    return _electricity(draft, item, rules, library), "kWh"
+
+
+def _fuel(
+    draft: Draft, item: Item[sections.Source], rules: Rules, library: Library
+) -> tuple[FactorRef, str]:
+    source = item.section
+    if source.fuel is None:
+        draft.reject(item, "fuel", "missing", 'such as fuel = "natural-gas"')
+        return _user_factor("fuel", 0.0, "t"), "t"
+    fuel, factor_set = library.fuel(source.fuel, rules)
+    own = [key for key in _PARAMETERS if getattr(source, key) is not None]
+    if source.factor is not None and own:
+        hint = "one path only: factor, or ncv, carbon_content and oxidation"
+        draft.reject(item, own[0], "stands beside factor", hint)
+    unit = fuel.stream_unit
+    kg_per_stream_unit = KG_PER_T if unit == "t" else KG_PER_T / NM3_PER_UNIT
+    if source.factor is not None:
+        return _user_factor(f"fuel/{fuel.id}", source.factor * kg_per_stream_unit, unit), unit
+    return _library_fuel(source, fuel, factor_set, own, kg_per_stream_unit), unit
+
+
+def _library_fuel(
+    source: sections.Source,
+    fuel: Fuel,
+    factor_set: FactorSet,
+    own: list[str],
+    kg_per_stream_unit: float,
+) -> FactorRef:
+    tco2 = fuel_factor_tco2_per_unit(
+        ncv_gj_per_unit=source.ncv or fuel.ncv_gj_per_unit,
+        carbon_content_tc_per_gj=source.carbon_content or fuel.carbon_content_tc_per_gj,
+        oxidation=fuel.oxidation if source.oxidation is None else source.oxidation,
+    )
+    origin = factor_set.id + (f"+{USER}" if own else "")
+    return FactorRef(
+        id=f"fuel/{fuel.id}@{origin}",
+        version=factor_set.version,
+        value=tco2 * kg_per_stream_unit,
+        unit=f"kgCO2e/{fuel.stream_unit}",
+    )
+
+
+def _heat(source: sections.Source, rules: Rules, library: Library) -> FactorRef:
+    if source.factor is not None:
+        return _user_factor("heat", source.factor * KG_PER_T, "GJ")
+    row, factor_set = library.heat(rules)
+    return FactorRef(
+        id=f"heat/{row.id}@{factor_set.id}",
+        version=factor_set.version,
+        value=row.tco2_per_gj * KG_PER_T,
+        unit="kgCO2e/GJ",
+    )
+
+
+def _electricity(
+    draft: Draft, item: Item[sections.Source], rules: Rules, library: Library
+) -> FactorRef:
+    source = item.section
+    if source.factor is not None:
+        return _user_factor("grid", source.factor, "kWh")
+    region = source.region or rules.grid_region
+    basis = source.basis if "basis" in item.table else rules.grid_basis
+    choice = library.grid(region, source.year, basis)
+    if source.year is not None and choice.data_year < source.year:
+        draft.faults.add(
+            f"{item.path}.year",
+            f"no factor is published for {source.year}, that of {choice.data_year} is used",
+            f"nothing to do until one is published; year = {choice.data_year} says it openly",
+            warning=True,
+        )
+    return FactorRef(
+        id=choice.id,
+        version=choice.set.version,
+        value=choice.row.kgco2_per_kwh,
+        unit="kgCO2e/kWh",
+    )
+
+
+def _user_factor(what: str, value: float, stream_unit: str) -> FactorRef:
+    return FactorRef(id=f"{what}@{USER}", version=USER, value=value, unit=f"kgCO2e/{stream_unit}")
