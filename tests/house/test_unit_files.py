@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import configparser
 import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 from repository import ROOT
+
+from agent.cli.main import cli
 
 Needs = Callable[[str], str]
 
@@ -76,13 +78,14 @@ def test_the_gateway_can_tell_one_boot_from_the_next() -> None:
     assert "ProcSubset=pid" not in lines_of("tanshu.service")
 
 
-def test_units_name_commands_that_exist() -> None:
-    parser = configparser.ConfigParser(strict=False, allow_no_value=True, interpolation=None)
-    commands = []
-    for unit in UNITS:
-        parser.read(ROOT / "systemd" / unit, "utf-8")
-        commands.append(parser["Service"]["execstart"].partition("/bin/")[2].split())
-    assert [command[:-1] for command in commands] == [
-        ["tanshu", "run"],
-        ["tanshu", "ledger", "run"],
-    ]
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_unit_calls_a_command_that_exists_with_options_it_has(unit: str) -> None:
+    start = next(line for line in lines_of(unit) if line.startswith("ExecStart="))
+    program, *words = start.partition("/bin/")[2].split()
+    assert program == "tanshu"
+    command: click.Command | None = cli
+    while isinstance(command, click.Group):
+        command = command.get_command(click.Context(command), words.pop(0))
+    assert command is not None
+    known = {name for parameter in command.params for name in parameter.opts}
+    assert {word for word in words if word.startswith("-")} <= known
