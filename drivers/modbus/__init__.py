@@ -1,4 +1,7 @@
-"""Modbus RTU, TCP and RTU over TCP; the factories import pymodbus only when called."""
+"""Modbus RTU, TCP and RTU over TCP; the factories import pymodbus only when called.
+
+The modules are not named like the factories, which an import would otherwise replace.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,13 @@ from agent.core.errors import UsageError
 from agent.core.ports import Clock
 
 if TYPE_CHECKING:
-    from drivers.modbus.rtu import RtuDriver
-    from drivers.modbus.tcp import TcpDriver
+    from drivers.modbus.rtu_driver import RtuDriver
+    from drivers.modbus.tcp_driver import TcpDriver
 
 
 def rtu(bus: sections.Bus, meters: tuple[MeterPlan, ...], clock: Clock) -> RtuDriver:
     """The driver of a serial port."""
-    from drivers.modbus.rtu import RtuDriver
+    from drivers.modbus.rtu_driver import RtuDriver
     from drivers.modbus.wire import SerialWire
 
     if not isinstance(bus.port, str):
@@ -33,8 +36,8 @@ def rtu(bus: sections.Bus, meters: tuple[MeterPlan, ...], clock: Clock) -> RtuDr
 
 def rtu_over_tcp(bus: sections.Bus, meters: tuple[MeterPlan, ...], clock: Clock) -> RtuDriver:
     """The driver of a serial device server that passes RTU frames through a socket."""
-    from drivers.modbus.rtu import RtuDriver
-    from drivers.modbus.tcp import CONNECT_TIMEOUT_S, DEFAULT_PORT, endpoint_of
+    from drivers.modbus.rtu_driver import RtuDriver
+    from drivers.modbus.tcp_driver import CONNECT_TIMEOUT_S, DEFAULT_PORT, endpoint_of
     from drivers.modbus.wire import SocketWire
 
     host, port = endpoint_of(bus, DEFAULT_PORT)
@@ -44,7 +47,7 @@ def rtu_over_tcp(bus: sections.Bus, meters: tuple[MeterPlan, ...], clock: Clock)
 
 def tcp(bus: sections.Bus, meters: tuple[MeterPlan, ...], clock: Clock) -> TcpDriver:
     """The driver of a Modbus TCP endpoint."""
-    from drivers.modbus.tcp import TcpDriver
+    from drivers.modbus.tcp_driver import TcpDriver
 
     return TcpDriver(bus, meters, clock)
 

@@ -1,7 +1,7 @@
 """Slaves for the tests of the Modbus drivers: every register tells its unit and its address.
 
 `answer` is what such a device replies; `SimulatedWire` puts ten of them on a bus in simulated
-time, `PtySlave` on a real pseudo-terminal, `serve_tcp` and `serve_rtu_over_tcp` on real sockets.
+time, `PtySlave` on a real pseudo-terminal, `TcpServer` on real sockets.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import struct
 import threading
 import time
 import tty
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
 from agent.core.bustime import SerialLine
@@ -253,16 +253,41 @@ class PtySlave:
                 requests += 1
 
 
-@contextlib.asynccontextmanager
-async def serve(
-    handler: Callable[[asyncio.StreamReader, asyncio.StreamWriter], object],
-) -> AsyncIterator[int]:
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
+
+
+class TcpServer:
     """A TCP server on a free port of this machine."""
-    server = await asyncio.start_server(handler, "127.0.0.1", 0)  # type: ignore[arg-type]
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
+
+    def __init__(self, handler: Handler) -> None:
+        self.port = 0
+        self._handler = handler
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+
+    async def __aenter__(self) -> TcpServer:
+        self._server = await asyncio.start_server(self._handle, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        await self.hang_up()
+
+    async def hang_up(self) -> None:
+        """Cut every connection, with what is under way on it."""
+        for task, writer in list(self._connections.items()):
+            task.cancel()
+            writer.transport.abort()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._handler(reader, writer))
+        self._connections[task] = writer
+        await asyncio.wait([task])
+        del self._connections[task]
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 def mbap_handler(
@@ -270,8 +295,7 @@ def mbap_handler(
     *,
     late: Callable[[int], float] = lambda _: 0.0,
     spoil: Callable[[bytes], bytes] = lambda reply: reply,
-    hang_up_after: int | None = None,
-) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]:
+) -> Handler:
     """Modbus TCP: replies in their own time, so that a late one meets the next request."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -287,14 +311,11 @@ def mbap_handler(
                     pdu = await reader.readexactly(int.from_bytes(head[4:6], "big") - 1)
                     device = devices.get(head[6])
                     requests += 1
-                    if hang_up_after is not None and requests > hang_up_after:
-                        break
                     if device is None:
                         continue
                     body = device.answer(head[6], pdu)
                     frame = head[:4] + struct.pack(">HB", len(body) + 1, head[6]) + body
                     group.create_task(reply(spoil(frame), late(requests - 1)))
-            writer.close()
 
     return handle
 
@@ -304,7 +325,7 @@ def rtu_handler(
     *,
     late: Callable[[int], float] = lambda _: 0.0,
     spoil: Callable[[bytes], bytes] = lambda reply: reply,
-) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]:
+) -> Handler:
     """A serial device server: RTU frames through a socket."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -320,6 +341,5 @@ def rtu_handler(
                     requests += 1
                     if frame is not None:
                         group.create_task(reply(spoil(frame), late(requests - 1)))
-            writer.close()
 
     return handle
