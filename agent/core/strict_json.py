@@ -37,10 +37,15 @@ def parse(line: bytes) -> Any:
     """The value of one UTF-8 JSON text.
 
     Raises:
-        ProofError: not UTF-8, not JSON, a duplicate key, NaN, an infinity, or nested too deeply.
+        ProofError: not UTF-8, not JSON, a duplicate key, NaN, an infinity, half a surrogate pair,
+            or nested too deeply.
     """
     try:
-        return _DECODER.decode(line.decode("utf-8"))
+        value = _DECODER.decode(line.decode("utf-8"))
+        if b"\\u" in line:
+            # Only an escape can name half a surrogate pair, which no database stores as text.
+            _ENCODER.encode(value).encode("utf-8")
+        return value
     except (ValueError, RecursionError) as fault:
         raise ProofError(f"not a JSON line: {fault}") from fault
 

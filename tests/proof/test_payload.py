@@ -221,6 +221,7 @@ def test_no_header_key_may_be_missing(key: str) -> None:
         b'["event",1,"a","b","info",null]',
         b'["event",1,"a","b","info",{"a":1,"a":2}]',
         b'["event",1,"\xff","b","info",""]',
+        b'["event",1,"\\ud800","b","info",""]',
         b"[" * 100_000,
         b"[" + b"9" * 5_000 + b"]",
     ],

@@ -1,0 +1,1 @@
+"""The central service: subscribe, verify, store, book, receipt."""

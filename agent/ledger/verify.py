@@ -1,0 +1,232 @@
+"""The whole ledger verified again from the stored bytes, and compared with what is booked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from agent.book.database import Database
+from agent.book.ports import Owner
+from agent.core.errors import ProofError
+from agent.core.model import Emission, Endpoint, Event, Window
+from agent.core.payload import (
+    Batch,
+    Link,
+    check_follows,
+    decode_records,
+    parse_batch,
+    verify_batch,
+)
+from agent.core.record import Record, Unknown
+from agent.ledger.booked import Booked
+from agent.ledger.storage import Chain, LedgerStorage, StoredBatch
+
+MOST_FINDINGS = 1000
+TABLES = {Window: "windows", Emission: "emissions", Endpoint: "endpoints"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something in the ledger that does not hold."""
+
+    code: str
+    site: str
+    gateway: str
+    epoch: str
+    seq: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainReport:
+    """What was verified of one epoch; ``held`` counts batches above the unbroken chain."""
+
+    site: str
+    gateway: str
+    epoch: str
+    batches: int
+    through: int
+    held: int
+    hash: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """The result of a verification; empty ``findings`` mean that everything holds."""
+
+    chains: list[ChainReport] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    batches: int = 0
+    records: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+
+def verify(database: Database) -> Report:
+    """Verify every chain of every gateway and compare each record with the book."""
+    report = Report()
+    with database.transaction() as connection:
+        connection.execute(
+            "CREATE TEMP TABLE IF NOT EXISTS seen (kind TEXT, id INTEGER, PRIMARY KEY (kind, id)) "
+            "WITHOUT ROWID"
+        )
+        connection.execute("DELETE FROM seen")
+        verifier = _Verifier(database, report)
+        for chain in LedgerStorage(connection).chains():
+            verifier.chain(chain)
+        verifier.book_without_batch()
+        connection.execute("DROP TABLE seen")
+    return report
+
+
+class _Verifier:
+    def __init__(self, database: Database, report: Report) -> None:
+        self._connection = database.connection
+        self._storage = LedgerStorage(database.connection)
+        self._booked = Booked(database.connection)
+        self._report = report
+        self._events: dict[tuple[Owner, Event], int] = {}
+
+    def chain(self, chain: Chain) -> None:
+        """Every batch of one epoch: bytes, signature, link, records; then the stored head."""
+        previous: Link | None = None
+        unbroken, count = True, 0
+        for stored in self._storage.batches(chain.owner, chain.epoch):
+            count += 1
+            batch = self._batch(stored)
+            if batch is None:
+                unbroken = False
+                continue
+            if unbroken:
+                unbroken, previous = self._link(stored, batch, previous)
+        self._report.batches += count
+        head = previous or Link(epoch=chain.epoch, seq=0, hash="")
+        if (chain.through, chain.hash) != (head.seq, head.hash):
+            self._find(
+                "head",
+                chain.owner,
+                chain.epoch,
+                chain.through,
+                f"receipted through {chain.through}, but the stored chain is whole up to "
+                f"{head.seq} only"
+                if chain.through > head.seq
+                else f"the recorded head {chain.through} is not that of the stored chain",
+            )
+        self._report.chains.append(
+            ChainReport(
+                site=chain.owner.site,
+                gateway=chain.owner.gateway,
+                epoch=chain.epoch,
+                batches=count,
+                through=head.seq,
+                held=count - head.seq,
+                hash=head.hash,
+            )
+        )
+
+    def _batch(self, stored: StoredBatch) -> Batch | None:
+        link = stored.link
+        try:
+            batch = parse_batch(stored.data)
+            header = batch.header
+            if (header.site, header.gateway) != (stored.owner.site, stored.owner.gateway):
+                raise ProofError("stored under another gateway than it names")
+            if batch.link != link or header.prev != stored.prev:
+                raise ProofError("stored under another epoch, number, hash or predecessor")
+            key = self._storage.keys(stored.owner).get(batch.key_id)
+            if key is None:
+                raise ProofError(f"signed by key {batch.key_id}, which is not registered")
+            verify_batch(batch, key)
+            records = decode_records(batch)
+        except ProofError as fault:
+            self._find("batch", stored.owner, link.epoch, link.seq, fault.what)
+            return None
+        self._report.records += len(records)
+        for record in records:
+            self._record(stored, record)
+        return batch
+
+    def _link(
+        self, stored: StoredBatch, batch: Batch, previous: Link | None
+    ) -> tuple[bool, Link | None]:
+        expected = 1 if previous is None else previous.seq + 1
+        if stored.link.seq != expected:
+            return False, previous  # batches above a gap are held, which is no fault
+        try:
+            check_follows(batch, previous)
+        except ProofError as fault:
+            self._find("link", stored.owner, stored.link.epoch, stored.link.seq, fault.what)
+            return False, previous
+        return True, batch.link
+
+    def _record(self, stored: StoredBatch, record: Record | Unknown) -> None:
+        if isinstance(record, Unknown):
+            return
+        if isinstance(record, Event):
+            key = (stored.owner, record)
+            self._events[key] = self._events.get(key, 0) + 1
+            return
+        found = self._booked.find(stored.owner, record)
+        if found is None:
+            self._find_record("missing", stored, f"not booked: {record}")
+            return
+        number, booked = found
+        self._connection.execute(
+            "INSERT INTO seen (kind, id) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            (TABLES[type(record)], number),
+        )
+        if booked != record:
+            self._find_record("differs", stored, f"booked is {booked}, signed is {record}")
+
+    def book_without_batch(self) -> None:
+        """What is booked for a gateway although no batch of it says so."""
+        for table in TABLES.values():
+            rows = self._connection.execute(
+                f"SELECT site, gateway, count(*) FROM {table} AS booked "
+                "JOIN series ON series.id = booked.series WHERE NOT EXISTS "
+                "(SELECT 1 FROM seen WHERE seen.kind = ? AND seen.id = booked.id) "
+                f"AND EXISTS (SELECT 1 FROM keys WHERE keys.site = series.site "
+                "AND keys.gateway = series.gateway) GROUP BY site, gateway",
+                (table,),
+            ).fetchall()
+            for site, gateway, count in rows:
+                owner = Owner(site=site, gateway=gateway)
+                self._find("unsigned", owner, "", 0, f"{count} {table} are booked in no batch")
+        self._compare_events()
+
+    def _compare_events(self) -> None:
+        for (owner, event), count in self._events.items():
+            booked = self._connection.execute(
+                "SELECT count(*) FROM events WHERE site = ? AND gateway = ? AND time_ms = ? "
+                "AND code = ? AND subject = ? AND severity = ? AND detail = ?",
+                (
+                    owner.site,
+                    owner.gateway,
+                    event.time_ms,
+                    event.code,
+                    event.subject,
+                    event.severity.value,
+                    event.detail,
+                ),
+            ).fetchone()[0]
+            if booked != count:
+                self._find(
+                    "event", owner, "", 0, f"{event} is booked {booked} times, signed {count}"
+                )
+
+    def _find_record(self, code: str, stored: StoredBatch, what: str) -> None:
+        self._find(code, stored.owner, stored.link.epoch, stored.link.seq, what)
+
+    def _find(self, code: str, owner: Owner, epoch: str, seq: int, what: str) -> None:
+        if len(self._report.findings) < MOST_FINDINGS:
+            self._report.findings.append(
+                Finding(
+                    code=code,
+                    site=owner.site,
+                    gateway=owner.gateway,
+                    epoch=epoch,
+                    seq=seq,
+                    what=what,
+                )
+            )
