@@ -10,12 +10,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from agent.book.ports import Owner
 from agent.book.sqlite import SqliteBook
 from agent.config.site import SiteConfig, SourcePlan
 from agent.core.carbon.booking import emission_of
+from agent.core.gaps.load import LoadSeries
 from agent.core.model import Emission, Sample, StreamSpec, Window
-from agent.core.windows import Closing, LoadSeries, StreamState, close_windows
+from agent.core.streamstate import StreamState
+from agent.core.timebase import HOUR_MS
+from agent.core.windows import close_windows
+from agent.store.history import History
 from agent.store.readings import Readings, Series
 from agent.store.state import StreamStates
 
@@ -59,7 +66,7 @@ class WindowCloser:
         self._owner = owner
         self._readings = readings
         self._latest = latest
-        self._scanned_to_ms: dict[str, int] = {}
+        self._held_loads: dict[str, tuple[int, float]] = {}
         self._sources: dict[str, list[SourcePlan]] = {}
         for source in config.sources.values():
             self._sources.setdefault(source.section.stream, []).append(source)
@@ -68,12 +75,6 @@ class WindowCloser:
         """The last window boundary that can be closed now."""
         length_ms = self._config.window_ms
         return (now_ms - settle_ms(self._config)) // length_ms * length_ms
-
-    def noticed(self, earliest_ms: Mapping[str, int]) -> None:
-        """Readings were written; any of them older than what was scanned is scanned again."""
-        for point, time_ms in earliest_ms.items():
-            if time_ms < self._scanned_to_ms.get(point, 0):
-                self._scanned_to_ms[point] = time_ms
 
     def next_until_ms(self, connection: Connection, target_ms: int) -> int | None:
         """The boundary of the next transaction on the way to the target; None when there."""
@@ -96,7 +97,7 @@ class WindowCloser:
         windows: list[Window] = []
         saved: dict[str, str] = {}
         events = 0
-        for name, (state, series, loads) in self._inputs(known, until_ms, now_ms).items():
+        for name, (state, series, loads) in self._inputs(connection, known, now_ms).items():
             stream = self._config.streams[name]
             closing = close_windows(
                 stream,
@@ -108,12 +109,12 @@ class WindowCloser:
                 loads=loads,
                 max_gap_ms=max_gap_ms(stream),
             )
-            self._remember(name, series, closing, now_ms)
             windows.extend(closing.windows)
             book.add_endpoints(self._owner, closing.endpoints)
             events += book.add_events(self._owner, closing.events)
             if closing.state is not None:
                 saved[name] = closing.state.to_json()
+                self._hold_load(name, loads, closing.state.resume_ms)
         windows = self._numbered(book, windows)
         emissions = self._emissions(book, windows)
         book.add_windows(self._owner, windows)
@@ -124,47 +125,81 @@ class WindowCloser:
         )
 
     def _inputs(
-        self, known: Mapping[str, tuple[int, str | None]], until_ms: int, now_ms: int
+        self,
+        connection: Connection,
+        known: Mapping[str, tuple[int, str | None]],
+        now_ms: int,
     ) -> dict[str, tuple[StreamState | None, Series, LoadSeries | None]]:
         states: dict[str, StreamState | None] = {}
         from_ms: dict[str, int] = {}
         for name in self._config.streams:
             since_ms, text = known[name]
             state = states[name] = StreamState.from_json(text) if text else None
-            resume_ms = state.resume_ms + 1 if state else since_ms
-            from_ms[name] = max(resume_ms, self._scanned_to_ms.get(name, 0))
-        if not from_ms:
-            return {}
-        loads = {stream.load for stream in self._config.streams.values() if stream.load}
-        start_ms = min(from_ms.values())
-        found = self._readings.good([*from_ms, *loads], start_ms, now_ms + 1)
+            from_ms[name] = state.resume_ms + 1 if state else since_ms
+        found = self._read(History(connection, self._readings), from_ms, now_ms + 1)
         return {
             name: (
                 state,
-                _after(found[name], from_ms[name]),
-                self._load_series(self._config.streams[name].load, found),
+                found[name, name],
+                self._load_series(self._config.streams[name].load, name, found),
             )
             for name, state in states.items()
         }
 
-    def _load_series(self, point: str | None, found: Mapping[str, Series]) -> LoadSeries | None:
+    def _read(
+        self, history: History, from_ms: Mapping[str, int], to_ms: int
+    ) -> dict[tuple[str, str], Series]:
+        """Readings of each stream and of its load, by (stream, point).
+
+        Streams that go on from nearly the same time are read together: the row table is in the
+        order of time and is passed once per group.
+        """
+        groups: dict[int, list[str]] = {}
+        for name, start_ms in from_ms.items():
+            groups.setdefault(start_ms // HOUR_MS, []).append(name)
+        found: dict[tuple[str, str], Series] = {}
+        for names in groups.values():
+            start_ms = min(from_ms[name] for name in names)
+            loads = {name: self._config.streams[name].load for name in names}
+            points = [*names, *{load for load in loads.values() if load}]
+            read = history.good(points, start_ms, to_ms)
+            for name in names:
+                found[name, name] = _after(read[name], from_ms[name])
+                load = loads[name]
+                if load:
+                    found[name, load] = read[load]
+        return found
+
+    def _load_series(
+        self, point: str | None, stream: str, found: Mapping[tuple[str, str], Series]
+    ) -> LoadSeries | None:
         """A load that did not change was not sent again: its last value still holds."""
         if point is None:
             return None
-        series = found[point]
-        if series.times_ms.size:
-            return LoadSeries(series.times_ms, series.values)
-        last = self._latest(point)
-        if last is None or last.value is None:
-            return None
-        return LoadSeries.constant(last.time_ms, last.value)
+        series = found[stream, point]
+        times_ms, values = series.times_ms, series.values
+        held = self._held_loads.get(stream) or self._latest_load(point, times_ms)
+        if held is not None and (not times_ms.size or held[0] < times_ms[0]):
+            times_ms = np.concatenate((np.array([held[0]], np.int64), times_ms))
+            values = np.concatenate((np.array([held[1]], np.float64), values))
+        return LoadSeries(times_ms=times_ms, values=values)
 
-    def _remember(self, name: str, series: Series, closing: Closing, now_ms: int) -> None:
-        """A silent stream is not scanned from the beginning of its silence each time."""
-        if series.times_ms.size:
-            self._scanned_to_ms.pop(name, None)
-        elif closing.state is not None:
-            self._scanned_to_ms[name] = now_ms - max_gap_ms(self._config.streams[name])
+    def _latest_load(self, point: str, times_ms: npt.NDArray[np.int64]) -> tuple[int, float] | None:
+        last = self._latest(point)
+        if times_ms.size or last is None or last.value is None:
+            return None
+        return last.time_ms, last.value
+
+    def _hold_load(self, stream: str, loads: LoadSeries | None, resume_ms: int) -> None:
+        """Keep the load that holds when the stream's next closing begins."""
+        if loads is None:
+            return
+        before = int(loads.times_ms.searchsorted(resume_ms, "right")) - 1
+        if before >= 0:
+            self._held_loads[stream] = (
+                int(loads.times_ms[before]),
+                float(loads.values[before]),
+            )
 
     def _numbered(self, book: SqliteBook, windows: list[Window]) -> list[Window]:
         keys = [(window.stream, window.start_ms, window.length_ms) for window in windows]

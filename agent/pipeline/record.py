@@ -13,8 +13,10 @@ from agent.book.sqlite import SqliteBook
 from agent.core.errors import StoreError
 from agent.core.model import Event, Quality, Sample, Severity
 from agent.core.ports import Clock
+from agent.core.timebase import HOUR_MS
 from agent.pipeline.clock_trust import ClockTrust
 from agent.store.readings import Readings
+from agent.store.sealed import SealedArchive
 from agent.store.state import ClockMarks
 
 Beat = Callable[[str], None]
@@ -50,7 +52,6 @@ class Recorder:
         self._samples: list[Sample] = []
         self._events: list[Event] = []
         self._begun: set[str] = set()
-        self._earliest_ms: dict[str, int] = {}
         self._log = structlog.get_logger("record")
         self.trust = ClockTrust(readings.last_ms())
         self.tally = Tally()
@@ -73,11 +74,6 @@ class Recorder:
         """Take an event; it is booked with the next cycle."""
         self._events.append(event)
 
-    def take_earliest(self) -> dict[str, int]:
-        """Per point, the earliest reading written since the last call."""
-        earliest, self._earliest_ms = self._earliest_ms, {}
-        return earliest
-
     def flush(self) -> int:
         """Write what is buffered; returns the number of readings. Keeps them if it fails."""
         change = self.trust.observe(self._clock.now_ms(), self._clock.monotonic_ns())
@@ -91,6 +87,7 @@ class Recorder:
                     self._mark_clock(ClockMarks(connection), change, events)
                 if self.trust.trusted:
                     self._readings.append(samples)
+                    self._join_sealed_hours(SealedArchive(connection), samples)
                 else:
                     self._readings.append_unplaced(self._boot, samples)
                 SqliteBook(connection).add_events(self._owner, events)
@@ -101,11 +98,15 @@ class Recorder:
             self._log.error("store.write_failed", error=str(error), held=self.volatile)
             return 0
         self.volatile = 0
-        for sample in samples:
-            known = self._earliest_ms.get(sample.point)
-            if known is None or sample.time_ms < known:
-                self._earliest_ms[sample.point] = sample.time_ms
         return len(samples)
+
+    def _join_sealed_hours(self, archive: SealedArchive, samples: Sequence[Sample]) -> None:
+        """Readings that come late (a server's history) join the hours that are sealed."""
+        current_ms = self._clock.now_ms() // HOUR_MS * HOUR_MS
+        late = {sample.time_ms // HOUR_MS * HOUR_MS for sample in samples}
+        for hour_ms in sorted(hour for hour in late if hour < current_ms):
+            if archive.is_sealed(hour_ms):
+                archive.seal_hour(hour_ms)
 
     def _mark_clock(self, marks: ClockMarks, change: str, events: list[Event]) -> None:
         now_ms, monotonic_ns = self._clock.now_ms(), self._clock.monotonic_ns()

@@ -85,7 +85,6 @@ class Pipeline:
         return self._close_windows(now_ms, until_ms)
 
     def _close_windows(self, now_ms: int, until_ms: int | None = None) -> int:
-        self._closer.noticed(self._recorder.take_earliest())
         target_ms = self._closer.due_until_ms(now_ms) if until_ms is None else until_ms
         batches = 0
         while True:

@@ -26,6 +26,7 @@ class MeterStatus:
     last_answer_ms: int | None = None
     next_attempt_ns: int = 0
     last_error: str = ""
+    pushed: bool = False  # told of changes: silence is not staleness
 
 
 @dataclass(slots=True)
@@ -40,6 +41,7 @@ class BusStatus:
     statistics: BusStatistics | None = None
     meters: dict[str, MeterStatus] = field(default_factory=dict)
     started_ns: int = 0
+    busy_before_ns: int = 0  # the driver's busy time when this session began
 
     @property
     def answering(self) -> int:
@@ -52,19 +54,21 @@ class LiveValues:
 
     def __init__(self) -> None:
         self._samples: dict[str, Sample] = {}
+        self._good: dict[str, Sample] = {}
 
     def update(self, samples: Iterable[Sample]) -> None:
         for sample in samples:
             self._samples[sample.point] = sample
+            if sample.quality == Quality.GOOD:
+                self._good[sample.point] = sample
 
     def get(self, point: str) -> Sample | None:
         return self._samples.get(point)
 
+    def last_good(self, point: str) -> Sample | None:
+        """The newest sample that can be trusted."""
+        return self._good.get(point)
+
     @property
     def samples(self) -> Mapping[str, Sample]:
         return self._samples
-
-
-def good_count(samples: Iterable[Sample]) -> int:
-    """How many samples carry a good quality."""
-    return sum(1 for sample in samples if sample.quality == Quality.GOOD)

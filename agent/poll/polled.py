@@ -49,6 +49,7 @@ class PolledBus:
             self._status.last_error = self._status.last_hint = ""
             now_ns = self._clock.monotonic_ns()
             self._status.started_ns = now_ns
+            self._status.busy_before_ns = self._driver.statistics.busy_ns
             due = dict.fromkeys(self._period_ns, now_ns)
             while True:
                 meter = min(due, key=due.__getitem__)

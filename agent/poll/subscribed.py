@@ -30,7 +30,7 @@ class SubscribedBus:
         self._status = status
         self._log = structlog.get_logger("poll").bind(bus=status.id)
         for meter in meters:
-            status.meters.setdefault(meter.id, MeterStatus(meter.id))
+            status.meters.setdefault(meter.id, MeterStatus(meter.id, pushed=True))
         status.statistics = driver.statistics
 
     async def run(self) -> None:

@@ -29,6 +29,7 @@ class Epoch:
 class BatchRow:
     """What is known of a stored batch without opening it."""
 
+    position: int  # grows in the order of sealing, over all epochs
     epoch: str
     seq: int
     hash: str
@@ -39,13 +40,7 @@ class BatchRow:
     created_ms: int
 
 
-ROW_COLUMNS = "epoch, seq, hash, count, length(body), window_from, window_to, created_ms"
-UNCONFIRMED = (
-    "NOT EXISTS (SELECT 1 FROM target_marks AS mark WHERE mark.target = :target "
-    "AND mark.epoch = batches.epoch AND mark.through >= batches.seq) "
-    "AND NOT EXISTS (SELECT 1 FROM target_held AS held WHERE held.target = :target "
-    "AND held.epoch = batches.epoch AND held.seq = batches.seq)"
-)
+ROW_COLUMNS = "rowid, epoch, seq, hash, count, length(body), window_from, window_to, created_ms"
 
 
 class Batches:
@@ -114,21 +109,40 @@ class Batches:
         ).fetchone()
         return None if row is None else str(row[0])
 
-    def unconfirmed(self, target: str, limit: int) -> list[BatchRow]:
-        """What a target has not confirmed, oldest first."""
-        return self._rows(
-            f"{UNCONFIRMED} ORDER BY (SELECT number FROM epochs WHERE id = epoch), seq "
-            "LIMIT :limit",
-            {"target": target, "limit": limit},
-        )
+    def unconfirmed(self, target: str, after: int, limit: int) -> list[BatchRow]:
+        """What a target has not confirmed above a position, oldest first."""
+        rows: list[BatchRow] = []
+        for epoch, through in self._cursors(target):
+            rows += self._rows(
+                "epoch = ? AND seq > ? AND rowid > ? AND NOT EXISTS (SELECT 1 FROM target_held "
+                "AS held WHERE held.target = ? AND held.epoch = batches.epoch "
+                "AND held.seq = batches.seq) ORDER BY seq LIMIT ?",
+                (epoch, through, after, target, limit - len(rows)),
+            )
+            if len(rows) >= limit:
+                break
+        return rows
 
     def depth(self, target: str) -> tuple[int, int | None]:
         """How many batches a target has not confirmed, and when the oldest was sealed."""
-        row = self._connection.execute(
-            f"SELECT count(*), min(created_ms) FROM batches WHERE {UNCONFIRMED}",
-            {"target": target},
-        ).fetchone()
-        return int(row[0]), row[1]
+        oldest = self.unconfirmed(target, 0, 1)
+        count = 0
+        for epoch, through in self._cursors(target):
+            count += self._connection.execute(
+                "SELECT (SELECT count(*) FROM batches WHERE epoch = ? AND seq > ?) - "
+                "(SELECT count(*) FROM target_held WHERE target = ? AND epoch = ? AND seq > ?)",
+                (epoch, through, target, epoch, through),
+            ).fetchone()[0]
+        return count, oldest[0].created_ms if oldest else None
+
+    def _cursors(self, target: str) -> list[tuple[str, int]]:
+        """Each epoch, oldest first, with the batch up to which a target has confirmed it."""
+        rows = self._connection.execute(
+            "SELECT id, coalesce((SELECT through FROM target_marks WHERE target = ? "
+            "AND epoch = id), 0) FROM epochs ORDER BY number",
+            (target,),
+        )
+        return [(row[0], int(row[1])) for row in rows]
 
     def confirm(
         self, target: str, epoch: str, through: int, held: list[tuple[int, int]], now_ms: int
@@ -175,18 +189,17 @@ class Batches:
 
     def latest(self, limit: int) -> list[BatchRow]:
         """The newest batches."""
-        return self._rows(
-            "1 ORDER BY (SELECT number FROM epochs WHERE id = epoch) DESC, seq DESC LIMIT ?",
-            (limit,),
-        )
+        return self._rows("1 ORDER BY rowid DESC LIMIT ?", (limit,))
 
     def is_confirmed(self, target: str, row: BatchRow) -> bool:
         """Whether a target has confirmed this batch."""
-        found = self._connection.execute(
-            f"SELECT {UNCONFIRMED} FROM batches WHERE epoch = :epoch AND seq = :seq",
-            {"target": target, "epoch": row.epoch, "seq": row.seq},
+        if row.seq <= self.through(target, row.epoch)[0]:
+            return True
+        held = self._connection.execute(
+            "SELECT 1 FROM target_held WHERE target = ? AND epoch = ? AND seq = ?",
+            (target, row.epoch, row.seq),
         ).fetchone()
-        return found is not None and not found[0]
+        return held is not None
 
     def seal_mark(self, kind: str) -> int:
         """The last row of a kind of record that is in a sealed batch."""
@@ -210,14 +223,15 @@ class Batches:
         )
         return [
             BatchRow(
-                epoch=row[0],
-                seq=row[1],
-                hash=row[2],
-                count=row[3],
-                size=row[4],
-                window_from_ms=row[5],
-                window_to_ms=row[6],
-                created_ms=row[7],
+                position=row[0],
+                epoch=row[1],
+                seq=row[2],
+                hash=row[3],
+                count=row[4],
+                size=row[5],
+                window_from_ms=row[6],
+                window_to_ms=row[7],
+                created_ms=row[8],
             )
             for row in rows
         ]

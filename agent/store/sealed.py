@@ -114,7 +114,10 @@ class SealedArchive:
         self._connection = connection
 
     def seal_hour(self, hour_ms: int) -> int:
-        """Seal every point's readings of one closed hour; returns how many readings."""
+        """Seal every point's readings of one closed hour; returns how many row readings.
+
+        What comes later is joined to the block that is there, so nothing is ever taken out.
+        """
         rows = self._connection.execute(
             "SELECT key, value, coalesce(quality, 0) FROM readings WHERE key >= ? AND key < ?",
             (hour_ms * KEY_SHIFT, (hour_ms + HOUR_MS) * KEY_SHIFT),
@@ -126,13 +129,47 @@ class SealedArchive:
         points = table["key"] & (KEY_SHIFT - 1)
         for point in np.unique(points):
             chosen = table[points == point]
-            body = encode(chosen["key"] >> 16, chosen["value"].copy(), chosen["quality"].copy())
-            self._connection.execute(
-                "INSERT INTO sealed_hours (point, hour_ms, count, sha256, body) "
-                "VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (int(point), hour_ms, len(chosen), hashlib.sha256(body).digest(), body),
+            self._store(
+                int(point),
+                hour_ms,
+                chosen["key"] >> 16,
+                chosen["value"].copy(),
+                chosen["quality"].copy(),
             )
+        self._connection.execute(
+            "INSERT INTO sealed_spans (hour_ms) VALUES (?) ON CONFLICT DO NOTHING", (hour_ms,)
+        )
         return len(table)
+
+    def _store(
+        self,
+        point: int,
+        hour_ms: int,
+        times_ms: npt.NDArray[np.int64],
+        values: npt.NDArray[np.float64],
+        qualities: npt.NDArray[np.uint8],
+    ) -> None:
+        before = self.read(point, hour_ms)
+        if before is not None:
+            times_ms, first = np.unique(np.concatenate((before[0], times_ms)), return_index=True)
+            values = np.concatenate((before[1], values))[first]
+            qualities = np.concatenate((before[2], qualities))[first]
+        body = encode(times_ms, values, qualities)
+        self._connection.execute(
+            "INSERT INTO sealed_hours (point, hour_ms, count, sha256, body) "
+            "VALUES (?, ?, ?, ?, ?) ON CONFLICT (point, hour_ms) DO UPDATE SET "
+            "count = excluded.count, sha256 = excluded.sha256, body = excluded.body",
+            (point, hour_ms, len(times_ms), hashlib.sha256(body).digest(), body),
+        )
+
+    def hours(self, point: int, from_ms: int, to_ms: int) -> list[int]:
+        """The sealed hours of a point that start in [from_ms, to_ms)."""
+        rows = self._connection.execute(
+            "SELECT hour_ms FROM sealed_hours WHERE point = ? AND hour_ms >= ? AND hour_ms < ? "
+            "ORDER BY hour_ms",
+            (point, from_ms, to_ms),
+        )
+        return [row[0] for row in rows]
 
     def read(
         self, point: int, hour_ms: int
@@ -152,7 +189,21 @@ class SealedArchive:
             )
         return decode(row[1])
 
-    def sealed_through_ms(self) -> int | None:
-        """The end of the last sealed hour."""
-        row = self._connection.execute("SELECT max(hour_ms) FROM sealed_hours").fetchone()
-        return None if row[0] is None else int(row[0]) + HOUR_MS
+    def sealed_through_ms(self, from_ms: int) -> int:
+        """From a time on, the end of the unbroken run of sealed hours; the time itself if none."""
+        start_ms = from_ms // HOUR_MS * HOUR_MS
+        end_ms = start_ms
+        for (hour_ms,) in self._connection.execute(
+            "SELECT hour_ms FROM sealed_spans WHERE hour_ms >= ? ORDER BY hour_ms", (start_ms,)
+        ):
+            if hour_ms != end_ms:
+                break
+            end_ms += HOUR_MS
+        return max(end_ms, from_ms)
+
+    def is_sealed(self, hour_ms: int) -> bool:
+        """Whether an hour was sealed, readings in it or not."""
+        row = self._connection.execute(
+            "SELECT 1 FROM sealed_spans WHERE hour_ms = ?", (hour_ms,)
+        ).fetchone()
+        return row is not None

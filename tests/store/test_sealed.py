@@ -16,6 +16,7 @@ from agent.core.errors import ProofError
 from agent.core.model import Quality, Sample
 from agent.core.timebase import HOUR_MS
 from agent.store.database import STORE_MIGRATIONS
+from agent.store.history import History
 from agent.store.readings import Readings
 from agent.store.sealed import SealedArchive, decode, encode
 
@@ -76,6 +77,7 @@ def test_an_hour_is_sealed_small_and_read_back(database: Database) -> None:
     with database.transaction():
         assert archive.seal_hour(HOUR) == 3600
         assert archive.seal_hour(HOUR) == 3600  # a second time changes nothing
+        assert archive.is_sealed(HOUR)
     block = archive.read(1, HOUR)
     assert block is not None
     times, values, qualities = block
@@ -86,7 +88,8 @@ def test_an_hour_is_sealed_small_and_read_back(database: Database) -> None:
     assert values[8] == 1000 + 8 * 0.1
     size = database.connection.execute("SELECT sum(length(body)) FROM sealed_hours").fetchone()[0]
     assert size / 3600 < 4
-    assert archive.sealed_through_ms() == HOUR + HOUR_MS
+    assert archive.sealed_through_ms(HOUR + 5) == HOUR + HOUR_MS
+    assert archive.sealed_through_ms(HOUR + HOUR_MS) == HOUR + HOUR_MS
 
 
 def test_a_changed_block_is_refused(database: Database) -> None:
@@ -101,3 +104,33 @@ def test_a_changed_block_is_refused(database: Database) -> None:
     with pytest.raises(ProofError, match="does not match its hash"):
         archive.read(1, HOUR)
     assert archive.read(1, HOUR + HOUR_MS) is None
+
+
+def test_history_is_the_same_before_and_after_sealing_and_row_deletion(database: Database) -> None:
+    readings = Readings(database.connection)
+    fill(database, readings)
+    history = History(database.connection, readings)
+    span = (["m.energy", "m.unknown"], HOUR + 1500, HOUR + HOUR_MS + 7_200_000)
+    before = history.good(*span)
+    assert len(before["m.energy"].times_ms) == 3600 - 2 - 36 + 0
+    with database.transaction():
+        SealedArchive(database.connection).seal_hour(HOUR)
+        assert readings.delete_before(HOUR + HOUR_MS) == 3600
+    after = history.good(*span)
+    assert np.array_equal(before["m.energy"].times_ms, after["m.energy"].times_ms)
+    assert same(before["m.energy"].values, after["m.energy"].values)
+    assert after["m.unknown"].times_ms.size == 0
+
+
+def test_a_late_reading_joins_its_sealed_hour(database: Database) -> None:
+    readings = Readings(database.connection)
+    fill(database, readings)
+    archive = SealedArchive(database.connection)
+    late = Sample(point="m.energy", time_ms=HOUR + 500, monotonic_ns=1, value=1000.05)
+    with database.transaction():
+        archive.seal_hour(HOUR)
+        readings.delete_before(HOUR + HOUR_MS)
+        readings.append([late])
+        archive.seal_hour(HOUR)
+    found = History(database.connection, readings).good(["m.energy"], HOUR, HOUR + 1001)
+    assert found["m.energy"].times_ms.tolist() == [HOUR, HOUR + 500, HOUR + 1000]

@@ -41,6 +41,11 @@ CREATE TABLE sealed_hours (
   PRIMARY KEY (point, hour_ms)
 ) STRICT, WITHOUT ROWID;
 
+-- Which hours are sealed, also those without a single reading.
+CREATE TABLE sealed_spans (
+  hour_ms INTEGER PRIMARY KEY
+) STRICT;
+
 -- The core's own JSON; null until a stream's first window is closed.
 CREATE TABLE stream_states (
   stream TEXT PRIMARY KEY,

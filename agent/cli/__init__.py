@@ -1,0 +1,1 @@
+"""The `tanshu` command: one module per group, imported when it is called."""

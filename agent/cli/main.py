@@ -1,0 +1,104 @@
+"""Entry point: lazy groups, one way to print errors, exit codes 0, 1, 2, 3."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+
+import click
+
+from agent import __version__
+from agent.core.errors import ConfigError, TanshuError, UsageError
+
+FAILED, USAGE, PROBLEMS = 1, 2, 3
+
+COMMANDS = {
+    "run": ("agent.cli.run", "run", "Run the gateway of one site file."),
+    "plant": ("agent.cli.plant", "plant", "Run the virtual plant: meters on real wires."),
+    "ledger": ("agent.cli.ledger", "ledger", "Run the ledger, enrol gateways, verify chains."),
+    "config": ("agent.cli.config", "config", "Check a site file."),
+    "status": ("agent.cli.status", "status", "Ask a running gateway how it is."),
+    "doctor": ("agent.cli.doctor", "doctor", "Check this machine: ports, clock, disk, broker."),
+    "db": ("agent.cli.db", "db", "Query and export a gateway's database, read-only."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported only when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tanshu")
+def cli() -> None:
+    """Tanshu (碳枢): from the meter on the wire to a receipted emission record.
+
+    Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 a check found problems.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; every expected error is one line that says what to do next."""
+    try:
+        code = cli.main(args=arguments, prog_name="tanshu", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(USAGE if isinstance(error, click.UsageError) else FAILED)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except TanshuError as error:
+        words = sys.argv[1:] if arguments is None else list(arguments)
+        print_error(error, as_json="--json" in words)
+        sys.exit(USAGE if isinstance(error, UsageError) else FAILED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def print_error(error: TanshuError, *, as_json: bool) -> None:
+    """One line per error on stderr; with --json an object on stdout."""
+    if as_json:
+        faults = error.faults if isinstance(error, ConfigError) else ()
+        click.echo(
+            json.dumps(
+                {
+                    "error": {
+                        "what": error.what,
+                        "where": error.where,
+                        "hint": error.hint,
+                        "faults": [
+                            {
+                                "file": fault.file,
+                                "path": fault.path,
+                                "what": fault.what,
+                                "hint": fault.hint,
+                            }
+                            for fault in faults
+                        ],
+                    }
+                },
+                ensure_ascii=False,
+            )
+        )
+    else:
+        click.echo(
+            f"tanshu: {error}" if not isinstance(error, ConfigError) else str(error), err=True
+        )
+
+
+if __name__ == "__main__":
+    main()

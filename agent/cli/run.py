@@ -1,0 +1,51 @@
+"""`tanshu run`: the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from agent.cli.options import find_site_file, site_option
+
+
+@click.command()
+@site_option
+@click.option("--port-file", type=click.Path(path_type=Path), help="Write the page's port here.")
+def run(site_file: Path | None, port_file: Path | None) -> None:
+    """Run the gateway of one site file until SIGTERM; SIGHUP reads the file again."""
+    from agent.daemon.service import load_config
+    from agent.logs import configure_logs
+
+    path = find_site_file(site_file)
+    config, _ = load_config(path)
+    configure_logs(config.log.format, config.log.level)
+    asyncio.run(_run(path, port_file))
+    sys.stdout.flush()
+
+
+async def _run(path: Path, port_file: Path | None) -> None:
+    from agent.clock import SystemClock, boot_id
+    from agent.daemon.assemble import assemble
+    from agent.daemon.service import Gateway
+
+    gateway = Gateway(path, SystemClock(), boot_id())
+    stop = asyncio.Event()
+    reload = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
+
+    def announce(port: int) -> None:
+        if port_file is not None:
+            temporary = port_file.with_suffix(f".{os.getpid()}")
+            temporary.write_text(str(port), encoding="ascii")
+            temporary.replace(port_file)
+
+    assemble(gateway, announce, reload)
+    await gateway.run(stop)

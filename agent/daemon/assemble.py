@@ -1,0 +1,58 @@
+"""Putting pages, delivery and reload around the gateway's core."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from agent.daemon.delivery import Deliveries
+from agent.daemon.service import Gateway
+from agent.daemon.view import View
+from agent.web.app import create_app
+from agent.web.server import serve
+
+
+def assemble(gateway: Gateway, announce: Callable[[int], None], reload: asyncio.Event) -> View:
+    """Add the children that are not buses: pages, publishers, reload on request."""
+    deliveries = Deliveries(gateway)
+    view = View(gateway, deliveries)
+    log = structlog.get_logger("gateway")
+
+    def add_publishers() -> None:
+        deliveries.reconcile()
+        for name, factory in deliveries.factories().items():
+            if name not in gateway.supervisor.children:
+                gateway.add_child(name, factory)
+
+    async def serve_pages() -> None:
+        web = gateway.config.web
+        app = create_app(view, language=web.language)
+
+        def listening(port: int) -> None:
+            log.info("web.listening", address=f"http://{web.host}:{port}")
+            announce(port)
+
+        await serve(app, web.host, web.port, asyncio.Event(), bound=listening)
+
+    async def reload_on_request() -> None:
+        while True:
+            await reload.wait()
+            reload.clear()
+            former = gateway.config.targets
+            await gateway.reload()
+            for target in former:
+                if target not in gateway.config.targets:
+                    await gateway.supervisor.remove(f"sync:{target.id}")
+            add_publishers()
+            view.reconfigured()
+            await gateway.supervisor.remove("announce")
+            gateway.add_child("announce", deliveries.announce)
+
+    add_publishers()
+    gateway.add_child("announce", deliveries.announce)
+    gateway.add_child("reload", reload_on_request)
+    if gateway.config.web.enabled:
+        gateway.add_child("web", serve_pages)
+    return view

@@ -1,0 +1,219 @@
+"""Emissions as the pages ask for them: by hour, by device, unit, area or source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from zoneinfo import ZoneInfo
+
+from agent.book.ports import EmissionSum, Owner, Span
+from agent.book.sqlite import SqliteBook
+from agent.config.site import SiteConfig
+from agent.core.model import Emission
+from agent.core.timebase import DAY_MS, HOUR_MS, local_date, local_day, local_hour, utc_offset_ms
+from agent.web.view import (
+    EmissionQuery,
+    EmissionRow,
+    EmissionTotals,
+    GroupBy,
+    HourBar,
+    Period,
+)
+
+
+class HourlyEmissions:
+    """Emission sums per source and local hour of today and yesterday, kept up to date.
+
+    Only hours in which something was booked since the last look are summed again.
+    """
+
+    def __init__(self, book: SqliteBook, owner: Owner, zone: ZoneInfo) -> None:
+        self._book = book
+        self._owner = owner
+        self._zone = zone
+        self._seen = 0
+        self._hours: dict[int, dict[str, EmissionSum]] = {}
+
+    def refresh(self, now_ms: int) -> None:
+        """Take in what was booked since the last call."""
+        first_ms = local_day(local_date(now_ms - DAY_MS, self._zone), self._zone)[0]
+        seen, from_ms, to_ms = self._book.emissions_changed_after(self._seen)
+        self._seen = seen
+        self._hours = {hour: sums for hour, sums in self._hours.items() if hour >= first_ms}
+        if from_ms is None or to_ms is None or to_ms < first_ms:
+            return
+        start_ms = local_hour(max(from_ms, first_ms), self._zone)[0]
+        end_ms = local_hour(to_ms, self._zone)[1]
+        for hour in [hour for hour in self._hours if start_ms <= hour < end_ms]:
+            del self._hours[hour]
+        offset_ms = utc_offset_ms(now_ms, self._zone)
+        for row in self._book.emission_sums(
+            self._owner, Span(from_ms=start_ms, to_ms=end_ms), HOUR_MS, offset_ms
+        ):
+            self._hours.setdefault(row.start_ms, {})[row.source] = row
+
+    def rows(self, from_ms: int, to_ms: int) -> list[EmissionSum]:
+        """Sums of the hours that start in the span."""
+        return [
+            row
+            for hour in sorted(self._hours)
+            if from_ms <= hour < to_ms
+            for row in self._hours[hour].values()
+        ]
+
+
+def totals(
+    hourly: HourlyEmissions, latest: Iterable[Emission], now_ms: int, zone: ZoneInfo
+) -> EmissionTotals:
+    """The site's emissions now and today, hour by hour, beside yesterday's."""
+    day_ms, next_day_ms = local_day(local_date(now_ms, zone), zone)
+    today = hourly.rows(day_ms, next_day_ms)
+    yesterday = hourly.rows(day_ms - DAY_MS, day_ms)
+    rate, share, lower, upper = rate_per_h(latest)
+    return EmissionTotals(
+        now_kgco2e_per_h=rate,
+        now_lower=lower,
+        now_upper=upper,
+        now_estimated_share=share,
+        today_kgco2e=sum(row.kgco2e for row in today) if today else None,
+        today_estimated_share=estimated_share(today),
+        yesterday_same_time_kgco2e=_same_time(yesterday, now_ms - DAY_MS),
+        hours=tuple(
+            _bar(hour_ms, today, yesterday, now_ms)
+            for hour_ms in range(day_ms, next_day_ms, HOUR_MS)
+            if hour_ms <= now_ms
+        ),
+    )
+
+
+def estimated_share(rows: Iterable[EmissionSum]) -> float:
+    """Which part of a sum is estimated, 0..1."""
+    total = estimated = 0.0
+    for row in rows:
+        total += abs(row.kgco2e)
+        estimated += abs(row.estimated_kgco2e)
+    return estimated / total if total else 0.0
+
+
+def rate_per_h(
+    latest: Iterable[Emission],
+) -> tuple[float | None, float, float | None, float | None]:
+    """Rate, estimated share and range of the last closed windows, each as kgCO2e per hour."""
+    rate = estimated = lower = upper = 0.0
+    known = ranged = False
+    for emission in latest:
+        if emission.kgco2e is None:
+            continue
+        per_h = HOUR_MS / emission.length_ms
+        known = True
+        rate += emission.kgco2e * per_h
+        estimated += abs(emission.kgco2e) * emission.estimated_share * per_h
+        if emission.lower is not None and emission.upper is not None:
+            ranged = True
+            lower += emission.lower * per_h
+            upper += emission.upper * per_h
+        else:
+            lower += emission.kgco2e * per_h
+            upper += emission.kgco2e * per_h
+    if not known:
+        return None, 0.0, None, None
+    share = estimated / abs(rate) if rate else 0.0
+    return rate, share, lower if ranged else None, upper if ranged else None
+
+
+def rows_by(
+    book: SqliteBook, owner: Owner, config: SiteConfig, query: EmissionQuery
+) -> list[EmissionRow]:
+    """Emission sums grouped as asked, by start then key."""
+    zone = ZoneInfo(config.site.timezone)
+    length_ms = {
+        Period.WINDOW: config.window_ms,
+        Period.HOUR: HOUR_MS,
+        Period.DAY: DAY_MS,
+    }[query.period]
+    sums = book.emission_sums(
+        owner,
+        Span(from_ms=query.from_ms, to_ms=query.to_ms),
+        length_ms,
+        utc_offset_ms(query.from_ms, zone),
+    )
+    groups: dict[tuple[int, str], list[EmissionSum]] = {}
+    names = group_names(config, query.by)
+    keys = group_keys(config, query.by)
+    for row in sums:
+        key = keys.get(row.source)
+        if key is not None:
+            groups.setdefault((row.start_ms, key), []).append(row)
+    return [
+        EmissionRow(
+            key=key,
+            name=names.get(key, key),
+            start_ms=start_ms,
+            length_ms=length_ms,
+            kgco2e=sum(row.kgco2e for row in rows)
+            if any(row.windows > row.missing for row in rows)
+            else None,
+            lower=None,
+            upper=None,
+            estimated_share=estimated_share(rows),
+        )
+        for (start_ms, key), rows in sorted(groups.items())
+    ][: query.limit]
+
+
+def group_keys(config: SiteConfig, by: GroupBy) -> dict[str, str]:
+    """Which group each source belongs to."""
+    devices = {device.id: device for device in config.devices}
+    areas = {unit.id: unit.area for unit in config.units}
+    keys = {}
+    for source in config.sources.values():
+        device = devices[source.section.device]
+        keys[source.id] = {
+            GroupBy.SOURCE: source.id,
+            GroupBy.DEVICE: device.id,
+            GroupBy.UNIT: device.unit,
+            GroupBy.AREA: areas[device.unit],
+        }[by]
+    return keys
+
+
+def group_names(config: SiteConfig, by: GroupBy) -> dict[str, str]:
+    """What people call each group."""
+    match by:
+        case GroupBy.DEVICE:
+            return {device.id: device.name or device.id for device in config.devices}
+        case GroupBy.UNIT:
+            return {unit.id: unit.name or unit.id for unit in config.units}
+        case GroupBy.AREA:
+            return {area.id: area.name or area.id for area in config.areas}
+        case GroupBy.SOURCE:
+            return {
+                source.id: source.section.name or source.id for source in config.sources.values()
+            }
+
+
+def _same_time(yesterday: list[EmissionSum], until_ms: int) -> float | None:
+    """Yesterday's sum up to the same time of day; the running hour counts in proportion."""
+    if not yesterday:
+        return None
+    total = 0.0
+    for row in yesterday:
+        if row.start_ms + HOUR_MS <= until_ms:
+            total += row.kgco2e
+        elif row.start_ms < until_ms:
+            total += row.kgco2e * (until_ms - row.start_ms) / HOUR_MS
+    return total
+
+
+def _bar(
+    hour_ms: int, today: list[EmissionSum], yesterday: list[EmissionSum], now_ms: int
+) -> HourBar:
+    rows = [row for row in today if row.start_ms == hour_ms]
+    before = [row.kgco2e for row in yesterday if row.start_ms == hour_ms - DAY_MS]
+    estimated = sum(row.estimated_kgco2e for row in rows)
+    return HourBar(
+        start_ms=hour_ms,
+        measured_kgco2e=sum(row.kgco2e for row in rows) - estimated,
+        estimated_kgco2e=estimated,
+        complete=hour_ms + HOUR_MS <= now_ms,
+        yesterday_kgco2e=sum(before) if before else None,
+    )

@@ -1,0 +1,226 @@
+"""The gateway: one file, one supervisor, one child per bus, per target, and the pages."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+from agent.book.ports import Owner
+from agent.config.load import read_site
+from agent.config.sections import Bus
+from agent.config.site import SiteConfig
+from agent.core.errors import ConfigError, Fault
+from agent.core.model import Event, Sample, Severity
+from agent.core.ports import Clock
+from agent.daemon.drivers import build_driver, is_subscribed
+from agent.daemon.wake import Wake
+from agent.pipeline.close import settle_ms
+from agent.pipeline.record import Recorder
+from agent.pipeline.run import Pipeline
+from agent.pipeline.seal import Sealer
+from agent.poll.live import BusStatus, LiveValues
+from agent.poll.polled import PolledBus
+from agent.poll.subscribed import SubscribedBus
+from agent.store.database import open_store
+from agent.store.readings import Readings
+from agent.store.state import Audit, StreamStates
+from agent.supervise import Heartbeats, Supervisor, feed_watchdog, notify_service_manager
+from agent.sync.keys import load_or_create_key
+
+RECORD_LIMIT_S = 30.0
+
+
+def load_config(path: Path) -> tuple[SiteConfig, tuple[Fault, ...]]:
+    """The configuration that can run, and the faults it runs without; fatal ones raise."""
+    config, faults = read_site(path)
+    if config is None:
+        raise ConfigError(tuple(fault for fault in faults if not fault.warning))
+    return config, faults
+
+
+class Gateway:
+    """The wired service of one gateway."""
+
+    def __init__(self, path: Path, clock: Clock, boot: str) -> None:
+        self._path = path
+        self._boot = boot
+        self._log = structlog.get_logger("gateway")
+        self.clock = clock
+        self.config, self.faults = load_config(path)
+        self.owner = Owner(site=self.config.site.id, gateway=self.config.gateway.id)
+        store = self.config.path.parent / self.config.store.path
+        store.parent.mkdir(parents=True, exist_ok=True)
+        self.database = open_store(store)
+        self.key = load_or_create_key(store.with_suffix(".key"))
+        self.started_ms = clock.now_ms()
+        self.live = LiveValues()
+        self.buses: dict[str, BusStatus] = {}
+        self.readings = Readings(self.database.connection)
+        self.recorder = Recorder(self.database, self.owner, self.readings, clock, boot)
+        self.heartbeats = Heartbeats(clock)
+        self.supervisor = Supervisor(clock)
+        self.wake = Wake(self.config.site.timezone)
+        self.sealed = asyncio.Event()
+        self.pipeline = self._prepare()
+
+    def _prepare(self) -> Pipeline:
+        """Register what the configuration names and build its pipeline."""
+        with self.database.transaction():
+            self.readings.register_points(self.config.points)
+            StreamStates(self.database.connection).register(
+                self.config.streams, self.clock.now_ms()
+            )
+        sealer = (
+            Sealer(self.owner, self.key, lambda: secrets.token_hex(16))
+            if self.config.targets
+            else None
+        )
+        return Pipeline(
+            self.config,
+            self.database,
+            self.owner,
+            self.readings,
+            self.recorder,
+            self.live.get,
+            sealer,
+            self.clock,
+        )
+
+    def add_child(self, name: str, factory: object) -> None:
+        """Supervise one more loop (pages, delivery): the caller wires it before `run`."""
+        self.supervisor.add(name, factory)  # type: ignore[arg-type]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until told to stop; what is buffered is written and due windows are closed."""
+        self._report_start()
+        self.heartbeats.expect("record", RECORD_LIMIT_S)
+        self.heartbeats.expect("pipeline", 3 * self.config.site.window_s + RECORD_LIMIT_S)
+        self.supervisor.add(
+            "record", lambda: self.recorder.run(self.heartbeats.beat), critical=True
+        )
+        self.supervisor.add("pipeline", self._run_pipeline, critical=True)
+        self.supervisor.add("watchdog", lambda: feed_watchdog(self.heartbeats, self.clock))
+        for bus in self.config.buses:
+            self._add_bus(bus)
+        self.wake.start(self.config.window_ms, settle_ms(self.config), self.clock.now_ms())
+        notify_service_manager("READY=1")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._stop_when(stop), name="stop")
+                await self.supervisor.run()
+        finally:
+            notify_service_manager("STOPPING=1")
+            self.wake.stop()
+            self.pipeline.run_due(self.clock.now_ms())
+            self.database.close()
+            self._log.info("gateway.stopped")
+
+    async def _stop_when(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self.supervisor.stop()
+
+    async def _run_pipeline(self) -> None:
+        await self.pipeline.run(self.wake.wait, self.heartbeats.beat, self.sealed.set)
+
+    def _report_start(self) -> None:
+        if self.database.single_connection:
+            version = ".".join(str(part) for part in self.database.version)
+            self._log.warning("store.single_connection", sqlite=version)
+        for fault in self.faults:
+            self._log.warning("config.fault", fault=str(fault))
+        self._log.info(
+            "gateway.started",
+            site=self.owner.site,
+            gateway=self.owner.gateway,
+            buses=len(self.config.buses),
+            meters=len(self.config.meters),
+            streams=len(self.config.streams),
+            key=self.key.public.text,
+        )
+
+    def _add_bus(self, bus: Bus) -> None:
+        meters = self.config.meters_of(bus.id)
+        if not meters:
+            return
+        status = self.buses[bus.id] = BusStatus(bus.id, bus.driver)
+
+        async def loop() -> None:
+            driver = build_driver(bus, meters, self.clock)
+            if is_subscribed(driver):
+                await SubscribedBus(
+                    driver,  # type: ignore[arg-type]
+                    meters,
+                    status,
+                    self.clock,
+                    self.take,
+                ).run()
+            else:
+                await PolledBus(
+                    driver,  # type: ignore[arg-type]
+                    meters,
+                    status,
+                    self.clock,
+                    self.take,
+                    self.recorder.report,
+                ).run()
+
+        self.supervisor.add(f"bus:{bus.id}", loop)
+
+    def take(self, samples: Sequence[Sample]) -> None:
+        """What a bus delivered: shown at once, written with the next cycle."""
+        self.live.update(samples)
+        self.recorder.put(samples)
+
+    async def reload(self) -> None:
+        """Read the configuration again; buses that did not change keep polling."""
+        try:
+            config, faults = load_config(self._path)
+        except ConfigError as error:
+            self.faults = error.faults
+            self._log.error("config.refused", faults=[str(fault) for fault in error.faults])
+            return
+        self.faults = faults
+        for fault in faults:
+            self._log.warning("config.fault", fault=str(fault))
+        former, self.config = self.config, config
+        self.pipeline = self._prepare()
+        changed = [bus for bus in former.buses if not same_bus(former, config, bus.id)]
+        for bus in changed:
+            await self.supervisor.remove(f"bus:{bus.id}")
+            self.buses.pop(bus.id, None)
+        for bus in config.buses:
+            if f"bus:{bus.id}" not in self.supervisor.children:
+                self._add_bus(bus)
+        await self.supervisor.remove("pipeline")
+        self.supervisor.add("pipeline", self._run_pipeline, critical=True)
+        self.wake.stop()
+        self.wake = Wake(config.site.timezone)
+        self.wake.start(config.window_ms, settle_ms(config), self.clock.now_ms())
+        self._book_reload(former, [bus.id for bus in changed])
+
+    def _book_reload(self, former: SiteConfig, changed: list[str]) -> None:
+        detail = f"{former.hash[:12]} → {self.config.hash[:12]}, restarted: {', '.join(changed)}"
+        now_ms = self.clock.now_ms()
+        with self.database.transaction() as connection:
+            Audit(connection).record(now_ms, "SIGHUP", "config.reload", str(self._path), detail)
+        self.recorder.report(
+            Event(
+                time_ms=now_ms,
+                code="config.reloaded",
+                subject=self.owner.gateway,
+                severity=Severity.INFO,
+                detail=detail,
+            )
+        )
+        self._log.info("config.reloaded", detail=detail)
+
+
+def same_bus(former: SiteConfig, config: SiteConfig, bus_id: str) -> bool:
+    """Whether a bus and all its meters are configured as before."""
+    before = [bus for bus in former.buses if bus.id == bus_id]
+    after = [bus for bus in config.buses if bus.id == bus_id]
+    return before == after and former.meters_of(bus_id) == config.meters_of(bus_id)

@@ -1,0 +1,328 @@
+"""What the pages and the API see of the running gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+from agent import __version__
+from agent.book.ports import Span
+from agent.book.sqlite import SqliteBook
+from agent.config.sections import Device, Target
+from agent.core import kernels
+from agent.core.model import Emission, Event, PointRole, Provenance, Quality, Window
+from agent.core.timebase import local_date, local_day
+from agent.daemon import emissions
+from agent.daemon.buses import bus_view, meter_state
+from agent.daemon.delivery import Deliveries
+from agent.daemon.service import Gateway
+from agent.store.batches import Batches, BatchRow
+from agent.web.view import (
+    BatchView,
+    ClockState,
+    ClockView,
+    Counts,
+    DeviceDetail,
+    DeviceState,
+    DeviceView,
+    EmissionQuery,
+    EmissionRow,
+    PointView,
+    Problem,
+    SiteView,
+    Snapshot,
+    SourceView,
+    StreamView,
+    TargetState,
+    TargetView,
+    WindowQuery,
+)
+
+RECENT_EVENTS = 20
+EVENT_SPAN_MS = 7 * 86_400_000
+DETAIL_WINDOWS = 24
+ROLE_ORDER = {PointRole.RATE: 0, PointRole.COUNTER: 1, PointRole.GAUGE: 2, PointRole.TEXT: 3}
+
+
+class View:
+    """Implements `agent.web.view.GatewayView` on a gateway."""
+
+    def __init__(self, gateway: Gateway, deliveries: Deliveries) -> None:
+        self._gateway = gateway
+        self._deliveries = deliveries
+        self._book = SqliteBook(gateway.database.connection)
+        self._batches = Batches(gateway.database.connection)
+        self._zone = ZoneInfo(gateway.config.site.timezone)
+        self._hourly = emissions.HourlyEmissions(self._book, gateway.owner, self._zone)
+
+    def reconfigured(self) -> None:
+        """Follow a configuration that was read again."""
+        self._zone = ZoneInfo(self._gateway.config.site.timezone)
+        self._hourly = emissions.HourlyEmissions(self._book, self._gateway.owner, self._zone)
+
+    async def snapshot(self) -> Snapshot:
+        """Everything at this instant."""
+        gateway = self._gateway
+        now_ms = gateway.clock.now_ms()
+        self._hourly.refresh(now_ms)
+        latest = self._latest_emissions(now_ms)
+        silent = gateway.heartbeats.silent()
+        tally = gateway.recorder.tally
+        return Snapshot(
+            site=self._site(now_ms),
+            devices=tuple(
+                self._device(device, latest, now_ms) for device in gateway.config.devices
+            ),
+            totals=emissions.totals(self._hourly, latest, now_ms, self._zone),
+            buses=tuple(
+                bus_view(gateway.config, bus, gateway.buses.get(bus.id), gateway.clock)
+                for bus in gateway.config.buses
+            ),
+            targets=tuple(self._target(target, now_ms) for target in gateway.config.targets),
+            events=tuple(await self.events(now_ms - EVENT_SPAN_MS, now_ms + 1000, RECENT_EVENTS)),
+            counts=Counts(
+                readings_good=tally.good,
+                readings_suspect=tally.suspect,
+                readings_missing=tally.missing,
+                windows=gateway.pipeline.windows,
+                emissions=gateway.pipeline.emissions,
+            ),
+            alive=not silent,
+            problems=self._problems(silent),
+        )
+
+    async def device(self, device: str) -> DeviceDetail | None:
+        """One device with the numbers behind its numbers."""
+        config = self._gateway.config
+        found = next((item for item in config.devices if item.id == device), None)
+        if found is None:
+            return None
+        now_ms = self._gateway.clock.now_ms()
+        self._hourly.refresh(now_ms)
+        latest = self._latest_emissions(now_ms)
+        span = Span(from_ms=now_ms - (DETAIL_WINDOWS + 2) * config.window_ms, to_ms=now_ms)
+        sources = [item for item in config.sources.values() if item.section.device == device]
+        streams = {share.stream for share in found.streams} | {
+            source.section.stream for source in sources
+        }
+        return DeviceDetail(
+            device=self._device(found, latest, now_ms),
+            streams=tuple(self._stream(found, stream) for stream in sorted(streams)),
+            sources=tuple(
+                SourceView(
+                    id=source.id,
+                    name=source.section.name,
+                    kind=source.section.kind,
+                    stream=source.section.stream,
+                    share=source.section.share,
+                    factor=source.factor,
+                )
+                for source in sources
+            ),
+            windows=tuple(
+                window
+                for window in reversed(self._book.current_windows(self._gateway.owner, span))
+                if window.stream in streams
+            ),
+            emissions=tuple(
+                emission
+                for emission in reversed(self._book.current_emissions(self._gateway.owner, span))
+                if emission.source in {source.id for source in sources}
+            ),
+        )
+
+    async def windows(self, query: WindowQuery) -> Sequence[Window]:
+        """Current windows in a span."""
+        span = Span(from_ms=query.from_ms, to_ms=query.to_ms)
+        found = self._book.current_windows(self._gateway.owner, span, query.stream)
+        return found[: query.limit]
+
+    async def emissions(self, query: EmissionQuery) -> Sequence[EmissionRow]:
+        """Emission sums as asked."""
+        return emissions.rows_by(self._book, self._gateway.owner, self._gateway.config, query)
+
+    async def events(self, from_ms: int, to_ms: int, limit: int) -> Sequence[Event]:
+        """Events in a span, newest first."""
+        return self._book.events(self._gateway.owner, Span(from_ms=from_ms, to_ms=to_ms), limit)
+
+    async def batches(self, limit: int) -> Sequence[BatchView]:
+        """The newest batches, one row per target."""
+        return [
+            BatchView(
+                target=target.id,
+                epoch=row.epoch,
+                seq=row.seq,
+                records=row.count,
+                bytes=row.size,
+                window_from_ms=row.window_from_ms,
+                window_to_ms=row.window_to_ms,
+                sealed_ms=row.created_ms,
+                sent_ms=None,
+                receipted_ms=self._receipted_ms(target.id, row),
+            )
+            for row in self._batches.latest(limit)
+            for target in self._gateway.config.targets
+        ][:limit]
+
+    def _receipted_ms(self, target: str, row: BatchRow) -> int | None:
+        if not self._batches.is_confirmed(target, row):
+            return None
+        return self._batches.through(target, row.epoch)[1]
+
+    def _site(self, now_ms: int) -> SiteView:
+        gateway = self._gateway
+        site = gateway.config.site
+        trusted = gateway.recorder.trust.trusted
+        return SiteView(
+            id=site.id,
+            name=site.name or site.id,
+            gateway=gateway.config.gateway.id,
+            timezone=site.timezone,
+            version=__version__,
+            kernels=kernels.MODE,
+            rules=site.rules,
+            gwp=site.gwp,
+            window_ms=gateway.config.window_ms,
+            config_hash=gateway.config.hash,
+            started_ms=gateway.started_ms,
+            now_ms=now_ms,
+            clock=ClockView(state=ClockState.TRUSTED if trusted else ClockState.UNTRUSTED),
+            faults=gateway.faults,
+        )
+
+    def _latest_emissions(self, now_ms: int) -> list[Emission]:
+        """The newest closed emission of each source, if it is not too old to be «now»."""
+        span = Span(from_ms=now_ms - 4 * self._gateway.config.window_ms - 60_000, to_ms=now_ms)
+        newest: dict[str, Emission] = {}
+        for emission in self._book.current_emissions(self._gateway.owner, span):
+            newest[emission.source] = emission
+        return list(newest.values())
+
+    def _device(self, device: Device, latest: Sequence[Emission], now_ms: int) -> DeviceView:
+        config = self._gateway.config
+        unit = next(unit for unit in config.units if unit.id == device.unit)
+        area = next(area for area in config.areas if area.id == unit.area)
+        sources = {item.id for item in config.sources.values() if item.section.device == device.id}
+        own = [emission for emission in latest if emission.source in sources]
+        rate, share, _, _ = emissions.rate_per_h(own)
+        day_ms = local_day(local_date(now_ms, self._zone), self._zone)[0]
+        today = [row for row in self._hourly.rows(day_ms, now_ms + 1) if row.source in sources]
+        points = self._points(device, now_ms)
+        return DeviceView(
+            id=device.id,
+            name=device.name or device.id,
+            area=area.id,
+            area_name=area.name or area.id,
+            unit=unit.id,
+            unit_name=unit.name or unit.id,
+            stage=device.stage,
+            state=self._device_state(device, share),
+            points=points,
+            has_sources=bool(sources),
+            emission_kgco2e_per_h=rate,
+            emission_estimated_share=share,
+            today_kgco2e=sum(row.kgco2e for row in today) if today else None,
+            today_estimated_share=emissions.estimated_share(today),
+        )
+
+    def _device_state(self, device: Device, estimated_share: float) -> DeviceState:
+        """The worst of its meters' states; estimated numbers show where meters are fine."""
+        config, clock = self._gateway.config, self._gateway.clock
+        meters = {share.stream.partition(".")[0] for share in device.streams}
+        worst = DeviceState.OK
+        order = list(DeviceState)
+        for name in meters:
+            plan = config.meters.get(name)
+            bus = self._gateway.buses.get(plan.bus.id) if plan else None
+            status = bus.meters.get(name) if bus else None
+            if plan is None:
+                continue
+            state = meter_state(status, plan.section.period_s, clock)
+            worst = max(worst, state, key=order.index)
+        if worst is DeviceState.OK and estimated_share > 0:
+            return DeviceState.ESTIMATED
+        return worst
+
+    def _points(self, device: Device, now_ms: int) -> tuple[PointView, ...]:
+        """The points of the device's meters, its load and conditions, most telling first."""
+        config = self._gateway.config
+        meters = dict.fromkeys(share.stream.partition(".")[0] for share in device.streams)
+        names = [
+            f"{meter}.{point.id}"
+            for meter in meters
+            if meter in config.meters
+            for point in config.meters[meter].points
+        ]
+        extra = [device.load, *device.conditions]
+        names += [name for name in extra if name and name in config.points]
+        views = [self._point(name, now_ms) for name in dict.fromkeys(names)]
+        return tuple(sorted(views, key=lambda view: ROLE_ORDER[view.role]))
+
+    def _point(self, name: str, now_ms: int) -> PointView:
+        spec = self._gateway.config.points[name]
+        sample = self._gateway.live.get(name)
+        last_good = self._gateway.live.last_good(name)
+        return PointView(
+            id=name,
+            quantity=spec.quantity,
+            unit=spec.unit,
+            role=spec.role,
+            value=sample.value if sample else None,
+            quality=sample.quality if sample else Quality.MISSING,
+            age_s=max(now_ms - last_good.time_ms, 0) / 1000 if last_good else None,
+            provenance=Provenance.MEASURED if last_good else Provenance.MISSING,
+            text=sample.text if sample else None,
+        )
+
+    def _stream(self, device: Device, name: str) -> StreamView:
+        spec = self._gateway.config.streams[name]
+        last_good = self._gateway.live.last_good(name)
+        share = next((item.share for item in device.streams if item.stream == name), 1.0)
+        return StreamView(
+            id=name,
+            kind=spec.kind.value,
+            quantity=spec.quantity,
+            unit=spec.unit,
+            share=share,
+            register=last_good.value if last_good else None,
+            register_ms=last_good.time_ms if last_good else None,
+        )
+
+    def _target(self, target: Target, now_ms: int) -> TargetView:
+        depth, oldest_ms = self._batches.depth(target.id)
+        epoch = self._batches.current_epoch()
+        through, confirmed_ms = self._batches.through(target.id, epoch.id) if epoch else (0, None)
+        state, problem = self._deliveries.state(target.id)
+        return TargetView(
+            id=target.id,
+            url=target.url,
+            confirm=target.confirm,
+            state=TargetState(state),
+            outbox_depth=depth,
+            oldest_age_s=(now_ms - oldest_ms) / 1000 if oldest_ms is not None else None,
+            last_receipt_ms=confirmed_ms,
+            last_receipt_seq=through or None,
+            batches_sent=self._deliveries.sent(target.id),
+            batches_receipted=self._batches.confirmed_count(target.id),
+            problem=problem,
+        )
+
+    def _problems(self, silent: list[str]) -> tuple[Problem, ...]:
+        problems = [
+            Problem(what=f"{name} makes no progress", where=name, hint="look at the log")
+            for name in silent
+        ]
+        if self._gateway.recorder.volatile:
+            problems.append(
+                Problem(
+                    what=f"{self._gateway.recorder.volatile} readings could not be written",
+                    where=self._gateway.database.path,
+                    hint="check the disk: they are held in memory only",
+                )
+            )
+        problems += [
+            Problem(what=child.last_error, where=child.name, hint=child.last_hint)
+            for child in self._gateway.supervisor.children.values()
+            if child.state == "failed"
+        ]
+        return tuple(problems)
