@@ -18,9 +18,16 @@ class Faults:
     def add(
         self, path: str, what: str, hint: str, *, fatal: bool = False, warning: bool = False
     ) -> None:
-        """Note one fault; ``path`` is its TOML path."""
+        """Note one fault; ``path`` is its TOML path. What was written may hold any character."""
         self._found.append(
-            Fault(file=self.file, path=path, what=what, hint=hint, fatal=fatal, warning=warning)
+            Fault(
+                file=self.file,
+                path=_one_line(path),
+                what=_one_line(what),
+                hint=_one_line(hint),
+                fatal=fatal,
+                warning=warning,
+            )
         )
 
     def extend(self, faults: Iterable[Fault]) -> None:
@@ -38,6 +45,10 @@ class Faults:
     @property
     def fatal(self) -> bool:
         return any(fault.fatal for fault in self._found)
+
+
+def _one_line(text: str) -> str:
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def nearest(word: str, known: Iterable[str], *, otherwise: str = "") -> str:

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -41,7 +42,7 @@ def read_fields(
         faults.add(path, f"{show(table)} is not a table", hint, fatal=fatal)
         return {} if keep_good else None
     before = len(faults.found)
-    fields = {field.encode_name: field for field in structs.fields(kind)}
+    fields = _fields(kind)
     for key in table:
         if key not in fields:
             faults.add(f"{path}.{bare(key)}", "unknown key", nearest(key, fields), fatal=fatal)
@@ -57,6 +58,11 @@ def read_fields(
     if len(faults.found) > before and not keep_good:
         return None
     return values
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> Mapping[str, structs.FieldInfo]:
+    return {field.encode_name: field for field in structs.fields(kind)}
 
 
 def read_value(
