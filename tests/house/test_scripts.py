@@ -47,6 +47,14 @@ def clone(tmp_path: Path) -> Path:
     return folder
 
 
+# Answers every question with yes; a virtual environment holds a copy of it; kernels leave a mark.
+WORKING_PYTHON = """
+if [ "$2" = venv ]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; fi
+if [ "$2" = agent.core.kernels.build ]; then echo once >>built; fi
+exit 0
+"""
+
+
 def fake_python(folder: Path, script: str) -> str:
     folder.mkdir(exist_ok=True)
     path = folder / "python3"
@@ -110,10 +118,7 @@ def test_setup_without_a_network_says_so(clone: Path, tmp_path: Path) -> None:
 
 
 def test_setup_does_nothing_but_compare_once_it_is_done(clone: Path, tmp_path: Path) -> None:
-    ready = fake_python(
-        tmp_path / "py",
-        'if [ "$2" = venv ]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; fi\nexit 0',
-    )
+    ready = fake_python(tmp_path / "py", WORKING_PYTHON)
     command = [str(clone / "scripts/setup"), "test"]
     environment = {**os.environ, "TANSHU_PYTHON": ready}
     subprocess.run(command, env=environment, check=True, capture_output=True)
@@ -126,10 +131,7 @@ def test_setup_does_nothing_but_compare_once_it_is_done(clone: Path, tmp_path: P
 
 
 def test_a_changed_lock_is_set_up_again(clone: Path, tmp_path: Path) -> None:
-    ready = fake_python(
-        tmp_path / "py",
-        'if [ "$2" = venv ]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; fi\nexit 0',
-    )
+    ready = fake_python(tmp_path / "py", WORKING_PYTHON)
     environment = {**os.environ, "TANSHU_PYTHON": ready}
     command = [str(clone / "scripts/setup")]
     subprocess.run(command, env=environment, check=True, capture_output=True)
@@ -140,6 +142,26 @@ def test_a_changed_lock_is_set_up_again(clone: Path, tmp_path: Path) -> None:
     after = list((clone / ".venv").glob(".tanshu-runtime-*"))
     assert len(before) == len(after) == 1
     assert before != after
+
+
+def test_kernels_are_compiled_again_only_when_there_is_a_reason(
+    clone: Path, tmp_path: Path
+) -> None:
+    kernels = clone / "agent/core/kernels"
+    kernels.mkdir(parents=True)
+    (kernels / "build.py").write_text("")
+    ready = fake_python(tmp_path / "py", WORKING_PYTHON)
+    environment = {**os.environ, "TANSHU_PYTHON": ready}
+
+    def builds() -> int:
+        subprocess.run([str(clone / "scripts/setup")], env=environment, check=True)
+        return (clone / "built").read_text().count("once")
+
+    assert [builds(), builds()] == [1, 1]
+    (kernels / "build.py").write_text("# changed\n")
+    assert [builds(), builds()] == [2, 2]
+    (kernels / "_compiled.so").write_text("")  # one that another run has made
+    assert [builds(), builds()] == [3, 3]
 
 
 def test_an_unknown_set_is_a_usage_error(clone: Path) -> None:
