@@ -76,18 +76,22 @@ class WindowCloser:
         length_ms = self._config.window_ms
         return (now_ms - settle_ms(self._config)) // length_ms * length_ms
 
-    def next_until_ms(self, connection: Connection, target_ms: int) -> int | None:
-        """The boundary of the next transaction on the way to the target; None when there."""
+    def steps(self, connection: Connection, target_ms: int) -> list[int]:
+        """The boundaries of the transactions on the way to the target; none when there.
+
+        A stream without a closed window takes part in the last step only.
+        """
+        states = StreamStates(connection).load()
         closed_to = [
-            StreamState.from_json(state).closed_to_ms if state else since_ms
-            for stream, (since_ms, state) in StreamStates(connection).load().items()
-            if stream in self._config.streams
+            StreamState.from_json(text).closed_to_ms if text else None
+            for text in (states[stream][1] for stream in self._config.streams)
         ]
-        if not closed_to or min(closed_to) >= target_ms:
-            return None
+        begun = [time_ms for time_ms in closed_to if time_ms is not None]
+        if not closed_to or (len(begun) == len(closed_to) and min(begun) >= target_ms):
+            return []
         length_ms = self._config.window_ms
         step_ms = max(LONGEST_STEP_MS // length_ms, 1) * length_ms
-        return min(target_ms, min(closed_to) // length_ms * length_ms + step_ms)
+        return [*range(min(begun, default=target_ms) + step_ms, target_ms, step_ms), target_ms]
 
     def close(self, connection: Connection, until_ms: int, now_ms: int) -> Closed:
         """Close every stream up to the boundary, in the caller's transaction."""

@@ -14,7 +14,7 @@ from agent.book.sqlite import SqliteBook
 from agent.config.site import SiteConfig
 from agent.core.model import Event, Severity
 from agent.core.ports import Clock
-from agent.core.timebase import DAY_MS, HOUR_MS, local_date, local_day
+from agent.core.timebase import DAY_MS, HOUR_MS, iso_utc, local_date, local_day
 from agent.pipeline.calendar import CalendarJob, run_due
 from agent.pipeline.close import Latest, WindowCloser
 from agent.pipeline.record import Recorder
@@ -87,11 +87,8 @@ class Pipeline:
     def _close_windows(self, now_ms: int, until_ms: int | None = None) -> int:
         target_ms = self._closer.due_until_ms(now_ms) if until_ms is None else until_ms
         batches = 0
-        while True:
+        for step_ms in self._closer.steps(self._database.connection, target_ms):
             with self._database.transaction() as connection:
-                step_ms = self._closer.next_until_ms(connection, target_ms)
-                if step_ms is None:
-                    return batches
                 closed = self._closer.close(connection, step_ms, now_ms)
                 if self._sealer is not None:
                     batches += self._sealer.seal_all(connection, now_ms)
@@ -99,12 +96,13 @@ class Pipeline:
             self.emissions += closed.emissions
             self._log.info(
                 "windows.closed",
-                until_ms=step_ms,
+                until=iso_utc(step_ms),
                 windows=closed.windows,
                 emissions=closed.emissions,
                 events=closed.events,
                 batches=batches,
             )
+        return batches
 
     def _seal_hour(self, connection: Connection, hour_ms: int) -> None:
         """Seal one closed hour, and drop row readings that are sealed and old enough."""
