@@ -21,7 +21,7 @@ from agent.core.gaps.knots import (
 from agent.core.gaps.load import LoadSeries
 from agent.core.gaps.short import estimate
 from agent.core.kernels import cutting
-from agent.core.kernels.arrays import Floats, Integers
+from agent.core.kernels.arrays import Bytes, Floats, Integers
 from agent.core.model import Provenance, StreamKind, StreamSpec, Window
 from agent.core.timebase import HOUR_MS, MINUTE_MS, boundaries
 
@@ -58,6 +58,7 @@ class Cut:
     unknown: dict[int, UnknownGap]  # the short ones of unknown amount by ``Gap.left``
     grid_ms: Integers
     left: Integers  # the knot at or before each boundary
+    places: Bytes  # see agent.core.kernels.cutting
     accumulated: Floats  # the amount at each boundary, rounded
     covered_ms: Integers
     loads: LoadSeries | None
@@ -110,6 +111,7 @@ def cut_stream(
         },
         grid_ms=grid,
         left=left,
+        places=places,
         accumulated=np.array([round(float(value), DECIMALS) for value in values], np.float64),
         covered_ms=covered,
         loads=loads,

@@ -38,7 +38,8 @@ class StreamState:
     ``anchor`` is the reading to go on from; it lies an edge window before the last firm boundary,
     so that an estimate finds how the stream ran before a gap. Windows from ``open_from_ms`` to
     ``closed_to_ms`` have been issued and may still be superseded; ``issued`` says as what.
-    ``boundary_accumulated`` is the accumulated amount at ``open_from_ms``.
+    ``boundary_accumulated`` is the accumulated amount at ``open_from_ms``, None while that lies in
+    an open gap at the very beginning.
     """
 
     length_ms: int
@@ -46,7 +47,7 @@ class StreamState:
     decided_ms: int
     open_from_ms: int
     closed_to_ms: int
-    boundary_accumulated: float
+    boundary_accumulated: float | None
     gap_opened_ms: int | None = None
     issued: tuple[Issued, ...] = ()
 

@@ -21,6 +21,7 @@ import numpy as np
 from agent.core.cut import Cut, CutWindow, Limits, cut_stream, edge_ms, windows_of
 from agent.core.gaps.knots import Gap, Knots
 from agent.core.gaps.load import LoadSeries
+from agent.core.kernels import cutting
 from agent.core.kernels.arrays import Floats, Integers
 from agent.core.model import Endpoint, Event, Severity, StreamKind, StreamSpec, Window
 from agent.core.streamstate import StreamState, fold, unfold
@@ -89,8 +90,9 @@ def close_windows(
         return _nothing(state)
     open_to_ms = int(grid[-1]) if is_open and grid[-1] > last_ms else None
     cut = cut_stream(spec, limits, track.knots, grid, loads, open_to_ms=open_to_ms)
-    if state is not None:
-        cut.accumulated[0] = state.boundary_accumulated
+    known = None if state is None else state.boundary_accumulated
+    if known is not None:
+        cut.accumulated[0] = known
     cut_windows = windows_of(cut)
     firm = next((i for i, made in enumerate(cut_windows) if not made.final), len(cut_windows))
     anchor_ms = _anchor_ms(spec, limits, track.knots, int(cut.left[firm]))
@@ -106,17 +108,17 @@ def close_windows(
     return Closing(
         windows=changed,
         superseding=superseding,
-        endpoints=_endpoints(cut, firm, with_first=state is None),
+        endpoints=_endpoints(cut, firm, with_first=known is None),
         events=_events(cut, state, track, cut_windows[:firm], open_gap),
         state=StreamState(
             length_ms=length_ms,
             anchor=anchor_at(
                 spec, anchor, times, readings, upto_ms=anchor_ms, max_gap_ms=max_gap_ms
             ),
-            decided_ms=track.decided_ms,
+            decided_ms=max(track.decided_ms, 0 if state is None else state.decided_ms),
             open_from_ms=int(grid[firm]),
             closed_to_ms=max(int(grid[-1]), 0 if state is None else state.closed_to_ms),
-            boundary_accumulated=float(cut.accumulated[firm]),
+            boundary_accumulated=(float(cut.accumulated[firm]) if _is_placed(cut, firm) else None),
             gap_opened_ms=None if open_gap is None else open_gap.start_ms,
             issued=fold(
                 {start: kept for start, kept in issued.items() if start >= grid[firm]}, length_ms
@@ -167,7 +169,13 @@ def _endpoints(cut: Cut, firm: int, *, with_first: bool) -> tuple[Endpoint, ...]
             accumulated=float(cut.accumulated[index]),
         )
         for index in range(0 if with_first else 1, firm + 1)
+        if _is_placed(cut, index)
     )
+
+
+def _is_placed(cut: Cut, index: int) -> bool:
+    """Whether there are readings on both sides of a boundary."""
+    return int(cut.places[index]) != cutting.AFTER
 
 
 def _events(
