@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 
 import msgspec
 
@@ -61,7 +60,7 @@ def _check_driver(draft: Draft, item: Item[sections.Bus]) -> None:
     bus = item.section
     keys = _KEYS.get(bus.driver)
     if keys is None:
-        others = {entry.name for entry in entry_points(group="tanshu.drivers")} - set(_KEYS)
+        others = _drivers_of_others()
         if bus.driver not in others:
             hint = nearest(bus.driver, others | set(_KEYS))
             draft.reject(item, "driver", f'unknown driver "{bus.driver}"', hint)
@@ -81,6 +80,13 @@ def _check_driver(draft: Draft, item: Item[sections.Bus]) -> None:
         _check_opcua(draft, item)
     else:
         _check_socket(draft, item)
+
+
+def _drivers_of_others() -> set[str]:
+    """The names of installed drivers that do not come with the product."""
+    from importlib.metadata import entry_points  # rarely needed, and large
+
+    return {entry.name for entry in entry_points(group="tanshu.drivers")} - set(_KEYS)
 
 
 def _check_socket(draft: Draft, item: Item[sections.Bus]) -> None:
