@@ -23,7 +23,7 @@ from agent.config.language import LANGUAGES, load_language
 from agent.core.errors import TanshuError, UsageError
 from agent.web import metrics, openapi, params
 from agent.web.assets import load_assets
-from agent.web.live import live_messages
+from agent.web.live import LiveFrames, Subject, live_messages
 from agent.web.pages import Pages, templates
 from agent.web.present import site_zone
 from agent.web.recent import RecentView
@@ -79,6 +79,7 @@ class Endpoints:
     """The handlers; everything they need is given."""
 
     recent: RecentView
+    frames: LiveFrames
     pages: dict[str, Pages]
     language: str
     live_period_s: float
@@ -195,19 +196,19 @@ class Endpoints:
         if self.live_open[0] >= LIVE_CONNECTIONS:
             raise HTTPException(503, "too many live connections")
         stop: asyncio.Event = request.app.state.stop
-        pages = self.pages_for(request)
+        subject = Subject(
+            scope=scope,
+            device=device if scope is PageScope.DEVICE else None,
+            language=self.pages_for(request).text.code,
+        )
 
         async def counted() -> AsyncIterator[bytes]:
             self.live_open[0] += 1
             try:
-                async for message in live_messages(
-                    self.recent,
-                    scope=scope,
-                    device=device if scope is PageScope.DEVICE else None,
-                    text=pages.text,
-                    period_s=self.live_period_s,
-                    stop=stop,
-                ):
+                messages = live_messages(
+                    self.frames, subject, period_s=self.live_period_s, stop=stop
+                )
+                async for message in messages:
                     yield message
             finally:
                 self.live_open[0] -= 1
@@ -267,11 +268,12 @@ def create_app(view: GatewayView, *, language: str, live_period_s: float = 2.0) 
     """
     assets = load_assets()
     environment = templates(assets)
+    texts = {code: load_language(code) for code in LANGUAGES}
+    recent = RecentView(view, max_age_s=live_period_s / 2)
     endpoints = Endpoints(
-        recent=RecentView(view, max_age_s=live_period_s / 2),
-        pages={
-            code: Pages(environment=environment, text=load_language(code)) for code in LANGUAGES
-        },
+        recent=recent,
+        frames=LiveFrames(recent, texts),
+        pages={code: Pages(environment=environment, text=text) for code, text in texts.items()},
         language=load_language(language).code,
         live_period_s=live_period_s,
         live_open=[0],
@@ -296,6 +298,7 @@ def create_app(view: GatewayView, *, language: str, live_period_s: float = 2.0) 
         middleware=[Middleware(SecurityHeaders), Middleware(GZipMiddleware, compresslevel=6)],
         exception_handlers=_handlers(endpoints),
     )
+    app.router.redirect_slashes = False  # it would build an address from the Host header
     app.state.stop = asyncio.Event()
     return app
 

@@ -13,10 +13,11 @@ from markupsafe import Markup, escape
 
 from agent.web.view import HourBar
 
-PLOT_PX = 150
+PLOT_PX = 112
 TOP_PX = 8
 LABELS_PX = 20
 HOURS = 24
+SMALLEST = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ def nice_top(largest: float) -> float:
     >>> nice_top(23.9), nice_top(0.0), nice_top(1100)
     (25.0, 1.0, 2000.0)
     """
-    if not math.isfinite(largest) or largest <= 0:
+    if not math.isfinite(largest) or largest < SMALLEST:
         return 1.0
     power = 10.0 ** math.floor(math.log10(largest))
     for step in (1.0, 2.0, 2.5, 5.0):

@@ -14,6 +14,7 @@ from agent.web import chart
 from agent.web.abnormal import abnormal_now
 from agent.web.assets import Assets
 from agent.web.present import (
+    KG_PER_T,
     NONE,
     SHAPES,
     Presenter,
@@ -86,7 +87,7 @@ def templates(assets: Assets) -> Environment:
     environment.globals |= {
         "asset": assets.url,
         "languages": LANGUAGES,
-        "none": NONE,
+        "dash": NONE,
         "number": number,
         "percent": percent,
         "register": register,
@@ -223,6 +224,7 @@ def _input(
 def _chart(totals: EmissionTotals, say: Presenter) -> dict[str, object]:
     top_kg = chart.nice_top(chart.largest_hour(totals.hours))
     tonnes = in_tonnes(top_kg)
+    top = top_kg / KG_PER_T if tonnes else top_kg
     bars: list[chart.ChartBar] = []
     rows: list[dict[str, str]] = []
     for hour in totals.hours:
@@ -247,7 +249,7 @@ def _chart(totals: EmissionTotals, say: Presenter) -> dict[str, object]:
         )
     return {
         "plot": chart.plot_svg(bars, "chart-title chart-legend"),
-        "axis": chart.axis_svg(mass(top_kg, tonnes), mass(top_kg / 2, tonnes)),
+        "axis": chart.axis_svg(f"{top:g}", f"{top / 2:g}"),
         "rows": rows,
         "tonnes": tonnes,
         "any": bool(bars),

@@ -13,7 +13,7 @@ from agent.config.language import Language
 from agent.web.view import DeviceState, DeviceView, PointView
 
 NONE = "—"
-GROUP = "\N{NARROW NO-BREAK SPACE}"
+GROUP = "\N{NO-BREAK SPACE}"
 KG_PER_T = 1000.0
 TONNES_FROM_KG = 10_000.0
 
@@ -24,7 +24,7 @@ _CO2 = re.compile(r"CO2")
 
 SHAPES = {
     DeviceState.OK: "",
-    DeviceState.ESTIMATED: "▯",
+    DeviceState.ESTIMATED: "",  # drawn: a hollow dashed square
     DeviceState.STALE: "◆",
     DeviceState.DEAD: "▲",
     DeviceState.WAITING: "○",
@@ -58,7 +58,7 @@ def percent(share: float | None, *, decimals: int = 0) -> str:
     value = share * 100
     if 0 < value < smallest / 2:
         return f"<{smallest:.{decimals}f}%"
-    return f"{value:.{decimals}f}%"
+    return f"{number(value, decimals=decimals)}%"
 
 
 def unit_label(unit: str) -> str:

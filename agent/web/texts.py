@@ -138,14 +138,24 @@ def _overview_device_texts(snapshot: Snapshot, say: Presenter) -> Texts:
         texts |= _bar_texts(device, largest)
         groups.setdefault(device.unit, []).append(device)
     for unit, devices in groups.items():
-        texts[f"unit.{unit}.now"] = mass(_sum(d.emission_kgco2e_per_h for d in devices), tonnes)
-        texts[f"unit.{unit}.today"] = mass(_sum(d.today_kgco2e for d in devices), tonnes)
+        emitting = [member for member in devices if member.has_sources]
+        texts[f"unit.{unit}.now"] = _sum((d.emission_kgco2e_per_h for d in emitting), tonnes)
+        texts[f"unit.{unit}.today"] = _sum((d.today_kgco2e for d in emitting), tonnes)
     return texts
 
 
-def _sum(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
+def _sum(values: Iterable[float | None], tonnes: bool) -> str:
+    """The sum of what is known; «+ ?» where a part is not, so that it never passes as whole."""
+    known: list[float] = []
+    unknown = 0
+    for value in values:
+        if value is None:
+            unknown += 1
+        else:
+            known.append(value)
+    if not known:
+        return NONE
+    return f"{mass(sum(known), tonnes)} + ?" if unknown else mass(sum(known), tonnes)
 
 
 def device_texts(device: DeviceView, tonnes: bool, say: Presenter) -> Texts:
