@@ -16,7 +16,12 @@ from agent.cli.options import find_site_file, site_option
 @click.command()
 @site_option
 @click.option("--port-file", type=click.Path(path_type=Path), help="Write the page's port here.")
-def run(site_file: Path | None, port_file: Path | None) -> None:
+@click.option(
+    "--drain-s",
+    default=0.0,
+    help="When stopped, end polling and wait so long for receipts of what is sealed.",
+)
+def run(site_file: Path | None, port_file: Path | None, drain_s: float) -> None:
     """Run the gateway of one site file until SIGTERM; SIGHUP reads the file again."""
     from agent.daemon.service import load_config
     from agent.logs import configure_logs
@@ -24,11 +29,11 @@ def run(site_file: Path | None, port_file: Path | None) -> None:
     path = find_site_file(site_file)
     config, _ = load_config(path)
     configure_logs(config.log.format, config.log.level)
-    asyncio.run(_run(path, port_file))
+    asyncio.run(_run(path, port_file, drain_s))
     sys.stdout.flush()
 
 
-async def _run(path: Path, port_file: Path | None) -> None:
+async def _run(path: Path, port_file: Path | None, drain_s: float) -> None:
     from agent.clock import SystemClock, boot_id
     from agent.daemon.assemble import assemble
     from agent.daemon.service import Gateway
@@ -48,4 +53,4 @@ async def _run(path: Path, port_file: Path | None) -> None:
             temporary.replace(port_file)
 
     assemble(gateway, announce, reload)
-    await gateway.run(stop)
+    await gateway.run(stop, drain_s)

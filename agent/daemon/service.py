@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from agent.book.ports import Owner
 from agent.config.load import read_site
 from agent.config.sections import Bus
 from agent.config.site import SiteConfig
+from agent.core.chain import PublicKey
 from agent.core.errors import ConfigError, Fault
 from agent.core.model import Event, Sample, Severity
 from agent.core.ports import Clock
@@ -25,6 +27,7 @@ from agent.pipeline.seal import Sealer
 from agent.poll.live import BusStatus, LiveValues
 from agent.poll.polled import PolledBus
 from agent.poll.subscribed import SubscribedBus
+from agent.store.batches import Batches
 from agent.store.database import open_store
 from agent.store.readings import Readings
 from agent.store.state import Audit, StreamStates
@@ -32,6 +35,7 @@ from agent.supervise import Heartbeats, Supervisor, feed_watchdog, notify_servic
 from agent.sync.keys import load_or_create_key
 
 RECORD_LIMIT_S = 30.0
+DRAIN_LOOK_NS = 100_000_000
 
 
 def load_config(path: Path) -> tuple[SiteConfig, tuple[Fault, ...]]:
@@ -56,6 +60,7 @@ class Gateway:
         store.parent.mkdir(parents=True, exist_ok=True)
         self.database = open_store(store)
         self.key = load_or_create_key(store.with_suffix(".key"))
+        write_enrolment(store.with_name("enrolment.json"), self.owner, self.key.public)
         self.started_ms = clock.now_ms()
         self.live = LiveValues()
         self.buses: dict[str, BusStatus] = {}
@@ -94,8 +99,11 @@ class Gateway:
         """Supervise one more loop (pages, delivery): the caller wires it before `run`."""
         self.supervisor.add(name, factory)  # type: ignore[arg-type]
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Run until told to stop; what is buffered is written and due windows are closed."""
+    async def run(self, stop: asyncio.Event, drain_s: float = 0.0) -> None:
+        """Run until told to stop; what is buffered is written and due windows are closed.
+
+        With ``drain_s`` polling stops first and receipts of what is sealed are awaited so long.
+        """
         self._report_start()
         self.heartbeats.expect("record", RECORD_LIMIT_S)
         self.heartbeats.expect("pipeline", 3 * self.config.site.window_s + RECORD_LIMIT_S)
@@ -110,7 +118,7 @@ class Gateway:
         notify_service_manager("READY=1")
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._stop_when(stop), name="stop")
+                group.create_task(self._stop_when(stop, drain_s), name="stop")
                 await self.supervisor.run()
         finally:
             notify_service_manager("STOPPING=1")
@@ -119,9 +127,25 @@ class Gateway:
             self.database.close()
             self._log.info("gateway.stopped")
 
-    async def _stop_when(self, stop: asyncio.Event) -> None:
+    async def _stop_when(self, stop: asyncio.Event, drain_s: float) -> None:
         await stop.wait()
+        if drain_s > 0:
+            await self._drain(drain_s)
         self.supervisor.stop()
+
+    async def _drain(self, drain_s: float) -> None:
+        """Stop polling, close what is complete, wait until every target has confirmed it."""
+        for bus in self.config.buses:
+            await self.supervisor.remove(f"bus:{bus.id}")
+        self.pipeline.run_due(self.clock.now_ms())
+        self.sealed.set()
+        batches = Batches(self.database.connection)
+        limit_ns = self.clock.monotonic_ns() + int(drain_s * 1e9)
+        while any(batches.depth(target.id)[0] for target in self.config.targets):
+            if self.clock.monotonic_ns() > limit_ns:
+                self._log.warning("gateway.drain_incomplete")
+                return
+            await self.clock.sleep_until(self.clock.monotonic_ns() + DRAIN_LOOK_NS)
 
     async def _run_pipeline(self) -> None:
         await self.pipeline.run(self.wake.wait, self.heartbeats.beat, self.sealed.set)
@@ -217,6 +241,12 @@ class Gateway:
             )
         )
         self._log.info("config.reloaded", detail=detail)
+
+
+def write_enrolment(path: Path, owner: Owner, key: PublicKey) -> None:
+    """Write what a ledger's operator needs to register this gateway."""
+    words = {"site": owner.site, "gateway": owner.gateway, "key": key.text}
+    path.write_text(json.dumps(words) + "\n", encoding="utf-8")
 
 
 def same_bus(former: SiteConfig, config: SiteConfig, bus_id: str) -> bool:
