@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
+from pathlib import Path
 
 import pytest
-from repository import ROOT
+from repository import ROOT, tracked_files
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
@@ -60,4 +62,13 @@ def test_what_is_allowed_stays_quiet(name: str, line: str) -> None:
 def test_a_file_that_outgrew_one_sitting_is_refused() -> None:
     assert list(check_house.length_faults("agent/a.py", 600)) == []
     assert len(list(check_house.length_faults("agent/a.py", 601))) == 1
+    assert list(check_house.length_faults("tests/test_a.py", 800)) == []
+    assert len(list(check_house.length_faults("tests/test_a.py", 801))) == 1
     assert list(check_house.length_faults("docs/a.md", 9000)) == []
+
+
+def test_no_two_modules_of_the_tests_share_a_name() -> None:
+    # Test folders are not packages, so a second module of the same name would hide the first.
+    names = [Path(name).name for name in tracked_files() if name.startswith("tests/")]
+    modules = Counter(name for name in names if name.endswith(".py") and name != "conftest.py")
+    assert [name for name, count in modules.items() if count > 1] == []
