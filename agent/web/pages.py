@@ -136,7 +136,13 @@ class Pages:
         return self._render("buses.html", Scope.BUSES, snapshot)
 
     def delivery(self, snapshot: Snapshot, batches: Sequence[BatchView]) -> str:
-        return self._render("delivery.html", Scope.DELIVERY, snapshot, batches=batches)
+        return self._render(
+            "delivery.html",
+            Scope.DELIVERY,
+            snapshot,
+            batches=batches,
+            show_sent=any(batch.sent_ms is not None for batch in batches),
+        )
 
     def events(self, snapshot: Snapshot, events: Sequence[Event]) -> str:
         return self._render("events.html", Scope.EVENTS, snapshot, events=events)

@@ -37,13 +37,14 @@ async def serve(
     *,
     bound: Callable[[int], None] | None = None,
 ) -> None:
-    """Serve ``app`` until ``stop`` is set; open live streams end at once.
+    """Serve ``app`` until ``stop`` is set or the call is cancelled; live streams end at once.
 
     ``bound`` is told the port that is listened on (of interest with port 0) before the first
     request is taken. Raises WebError if the address cannot be listened on.
     """
     listener = _listen(host, port)
-    app.state.stop = stop
+    ended = asyncio.Event()  # ends the live streams, also when this call is cancelled
+    app.state.stop = ended
     server = _Server(
         uvicorn.Config(
             app,
@@ -62,6 +63,7 @@ async def serve(
 
     async def watch() -> None:
         await stop.wait()
+        ended.set()
         server.should_exit = True
 
     with contextlib.closing(listener):
@@ -73,6 +75,20 @@ async def serve(
                 await server.serve(sockets=[listener])
             finally:
                 watcher.cancel()
+                ended.set()
+                _close(server)
+
+
+def _close(server: uvicorn.Server) -> None:
+    """Leave no listener and no connection behind; a cancelled server has not shut down itself."""
+    for listener in getattr(server, "servers", ()):
+        listener.close()
+    for task in list(server.server_state.tasks):
+        task.cancel()
+    for connection in list(server.server_state.connections):
+        transport: asyncio.Transport | None = getattr(connection, "transport", None)
+        if transport is not None:
+            transport.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -63,7 +63,12 @@ def page_structure(scope: Scope, snapshot: Snapshot, detail: DeviceDetail | None
     ]
     targets = [(target.id, target.state, target.problem) for target in snapshot.targets]
     devices = [
-        (device.id, device.state, [point.quality for point in device.points[:1]])
+        (
+            device.id,
+            device.state,
+            device.today_estimated_share > 0,
+            [point.quality for point in device.points[:1]],
+        )
         for device in snapshot.devices
     ]
     events = [(event.time_ms, event.code, event.subject) for event in snapshot.events[:20]]
@@ -72,8 +77,9 @@ def page_structure(scope: Scope, snapshot: Snapshot, detail: DeviceDetail | None
         return digest((common, devices, buses, targets, events, _chart_shape(snapshot.totals)))
     if scope is Scope.DEVICE and detail is not None:
         points = [(point.id, point.quality, point.provenance) for point in detail.device.points]
-        windows = [(w.stream, w.start_ms, w.revision) for w in detail.windows[:8]]
-        return digest((detail.device.state, points, windows))
+        windows = [(w.stream, w.start_ms, w.revision) for w in detail.windows]
+        emissions = [(e.source, e.start_ms, e.revision) for e in detail.emissions]
+        return digest((detail.device.state, points, windows, emissions))
     if scope is Scope.BUSES:
         return digest(buses)
     if scope is Scope.DELIVERY:

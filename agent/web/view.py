@@ -262,9 +262,8 @@ class BatchView:
     window_from_ms: int | None
     window_to_ms: int | None
     sealed_ms: int
-    sent_ms: int | None
+    sent_ms: int | None  # None where it is not recorded; the page then leaves the column out
     receipted_ms: int | None
-    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

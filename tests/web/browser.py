@@ -64,6 +64,7 @@ class Browser:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        os.write(self._out, json.dumps({"id": 0, "method": "Browser.close"}).encode() + b"\0")
         os.close(self._out)
         try:
             self._process.wait(timeout=10)

@@ -34,7 +34,7 @@ async def test_status_and_devices(app: Starlette) -> None:
 async def test_one_device_with_its_reasons(app: Starlette) -> None:
     answer = (await get(app, "/api/v1/devices/f103")).json()
     assert answer["sources"][0]["factor"]["value"] == 2.162218
-    assert answer["windows"][3]["method"] == "neighbours+load"
+    assert answer["windows"][3]["method"] == "short-gap"
     missing = await get(app, "/api/v1/devices/none")
     assert missing.status == 404
     assert set(missing.json()) == {"what", "where", "hint"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from string import Formatter
 
@@ -86,6 +87,17 @@ def test_every_key_is_used_and_every_used_key_exists() -> None:
     )
     called = set(re.findall(r"""(?:\bt|\btext)\(\s*["']([a-z0-9_.-]+)["']\s*[,)]""", pages))
     assert called - keys == set()
+
+
+def test_every_quantity_of_the_templates_has_a_name() -> None:
+    templates = [
+        tomllib.loads(path.read_text(encoding="utf-8"))
+        for path in sorted((ROOT / "config" / "templates").rglob("*.toml"))
+    ]
+    written = "\n".join(json.dumps(template) for template in templates)
+    quantities = set(re.findall(r'"quantity": "([^"]+)"', written))
+    assert quantities
+    assert {q for q in quantities if f"quantity.{q}" not in texts("en")} == set()
 
 
 @pytest.mark.parametrize("code", LANGUAGES)

@@ -137,6 +137,30 @@ async def test_stop_ends_open_streams_and_frees_the_port(app: Starlette) -> None
         pass
 
 
+async def test_a_cancelled_server_leaves_nothing_open(app: Starlette) -> None:
+    listening = asyncio.Event()
+    ports: list[int] = []
+
+    def bound(port: int) -> None:
+        ports.append(port)
+        listening.set()
+
+    async with asyncio.timeout(30):
+        task = asyncio.create_task(serve(app, "127.0.0.1", 0, asyncio.Event(), bound=bound))
+        await listening.wait()
+        reader, writer = await asyncio.open_connection("127.0.0.1", ports[0])
+        writer.write(b"GET /api/v1/live HTTP/1.1\r\nhost: gateway\r\n\r\n")
+        await reader.readuntil(b"event: values")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    with socket.create_server(("127.0.0.1", ports[0])):
+        pass
+
+
 async def test_a_taken_port_is_an_error_with_a_hint(app: Starlette) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -92,7 +92,7 @@ DEVICES = (
         CRACKING,
         v.DeviceState.OK,
         (
-            point("gas-f103.flow", "volume_flow", "Nm3/h", 3142.6),
+            point("gas-f103.flow", "volume-flow", "Nm3/h", 3142.6),
             point("gas-f103.volume", "volume", "Nm3", 8_123_456.7, role=PointRole.COUNTER),
             point("dcs-f103.load", "load", "%", 92.1, role=PointRole.GAUGE),
             point("dcs-f103.feed-grade", "grade", "", None, role=PointRole.TEXT, text="石脑油 A"),
@@ -105,7 +105,7 @@ DEVICES = (
         "裂解炉 F-104",
         CRACKING,
         v.DeviceState.ESTIMATED,
-        (point("gas-f104.flow", "volume_flow", "Nm3/h", 2987.0, age_s=2.0),),
+        (point("gas-f104.flow", "volume-flow", "Nm3/h", 2987.0, age_s=2.0),),
         6458.0,
         90_450.0,
         estimated=0.052,
@@ -116,8 +116,10 @@ DEVICES = (
         CRACKING,
         v.DeviceState.OK,
         (
-            point("adl-p201.power", "active_power", "kW", 312.4),
-            point("adl-p201.energy", "energy_import", "kWh", 120934.12, role=PointRole.COUNTER),
+            point("adl-p201.power", "active-power", "kW", 312.4),
+            point(
+                "adl-p201.energy", "active-energy-import", "kWh", 120934.12, role=PointRole.COUNTER
+            ),
         ),
         181.4,
         2_533.0,
@@ -131,7 +133,7 @@ DEVICES = (
         (
             point(
                 "dtsu-k301.power",
-                "active_power",
+                "active-power",
                 "kW",
                 1841.0,
                 quality=Quality.MISSING,
@@ -148,7 +150,7 @@ DEVICES = (
         "合成塔 R-301",
         SYNTHESIS,
         v.DeviceState.STALE,
-        (point("eh-r301.flow", "mass_flow", "t/h", 14.82, age_s=64.0),),
+        (point("eh-r301.flow", "mass-flow", "t/h", 14.82, age_s=64.0),),
         2_201.0,
         30_100.0,
     ),
@@ -157,7 +159,7 @@ DEVICES = (
         "开工加热炉 E-305",
         SYNTHESIS,
         v.DeviceState.OK,
-        (point("gas-e305.flow", "volume_flow", "Nm3/h", 0.0),),
+        (point("gas-e305.flow", "volume-flow", "Nm3/h", 0.0),),
         0.0,
         0.0,
         stage="auxiliary",
@@ -169,7 +171,7 @@ DEVICES = (
         v.DeviceState.OK,
         (
             point(
-                "chint-ct1.power", "active_power", "kW", 96.31, quality=Quality.SUSPECT, age_s=3.0
+                "chint-ct1.power", "active-power", "kW", 96.31, quality=Quality.SUSPECT, age_s=3.0
             ),
         ),
         55.9,
@@ -184,7 +186,7 @@ DEVICES = (
         (
             point(
                 "chint-ac2.power",
-                "active_power",
+                "active-power",
                 "kW",
                 None,
                 quality=Quality.MISSING,
@@ -364,14 +366,14 @@ TARGETS = (
 EVENTS = (
     Event(
         time_ms=NOW_MS - 1_090_000,
-        code="bus.meter_dead",
+        code="meter.dead",
         subject="dtsu-k301",
         severity=Severity.ALARM,
         detail="no reply within 0.3 s, 5 times in a row",
     ),
     Event(
         time_ms=NOW_MS - 5_400_000,
-        code="counter.rollover",
+        code="counter.wrap",
         subject="adl-p201.energy",
         severity=Severity.INFO,
         detail="999999.99 kWh to 0.42 kWh",
@@ -399,7 +401,7 @@ def windows() -> tuple[Window, ...]:
                 revision=1 if estimated else 0,
                 value=value,
                 provenance=Provenance.ESTIMATED if estimated else Provenance.MEASURED,
-                method="neighbours+load" if estimated else "counter",
+                method="short-gap" if estimated else "register",
                 coverage=0.0 if estimated else 1.0,
                 lower=value * 0.97 if estimated else None,
                 upper=value * 1.03 if estimated else None,
@@ -484,7 +486,6 @@ def batches() -> tuple[v.BatchView, ...]:
             sealed_ms=NOW_MS - index * WINDOW_MS,
             sent_ms=NOW_MS - index * WINDOW_MS + 200,
             receipted_ms=None if index < 2 else NOW_MS - index * WINDOW_MS + 900,
-            attempts=1,
         )
         for index in range(12)
     )
