@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from agent.core.cut import Cut, CutWindow, Limits, cut_stream, edge_ms, windows_of
-from agent.core.gaps.knots import Gap, Knots
+from agent.core.gaps.knots import Gap
 from agent.core.gaps.load import LoadSeries
 from agent.core.kernels import cutting
 from agent.core.kernels.arrays import Floats, Integers
-from agent.core.model import Endpoint, Event, Severity, StreamKind, StreamSpec, Window
+from agent.core.model import Endpoint, Event, Provenance, Severity, StreamKind, StreamSpec, Window
 from agent.core.streamstate import StreamState, fold, unfold
 from agent.core.timebase import HOUR_MS, boundaries
 from agent.core.track import Track, anchor_at, follow
@@ -58,14 +58,16 @@ def close_windows(
     loads: LoadSeries | None,
     max_gap_ms: int,
     short_gap_ms: int = SHORT_GAP_MS,
+    known_to_ms: int | None = None,
 ) -> Closing:
     """Cut every window that ends by ``until_ms`` and can be closed, and re-cut the provisional.
 
     ``times_ms`` and ``values`` are all good readings after ``state.resume_ms`` (all there are
     without a state), in time order and the stream's unit; some may lie after ``until_ms``.
-    ``loads`` reach back to the last value at or before ``state.resume_ms``. A boundary after the
-    last reading is closed, provisionally, once ``until_ms`` is more than ``max_gap_ms`` after that
-    reading. The first window begins at the first boundary at or after the first reading.
+    ``loads`` reach back to the last value at or before ``state.resume_ms``. The readings are
+    complete up to ``known_to_ms`` (``until_ms`` if not given): once that is more than
+    ``max_gap_ms`` after the last reading, the boundaries after it are closed provisionally; before
+    that they wait. The first window begins at the first boundary at or after the first reading.
 
     However the same readings are divided into calls, with the state kept or sent through JSON
     between them, the current windows are the same in the end.
@@ -81,49 +83,91 @@ def close_windows(
     track = follow(spec, anchor, times, readings, max_gap_ms=max_gap_ms)
     if track is None:
         return _nothing(state)
+    feed = _Feed(spec=spec, limits=limits, state=state, times=times, readings=readings, track=track)
+    known_to_ms = until_ms if known_to_ms is None else known_to_ms
+    cut = _cut(feed, loads, until_ms=until_ms, known_to_ms=known_to_ms)
+    return _nothing(state) if cut is None else _conclude(feed, cut)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Feed:
+    """What one call was given, and the readings it accepted."""
+
+    spec: StreamSpec
+    limits: Limits
+    state: StreamState | None
+    times: Integers
+    readings: Floats
+    track: Track
+
+
+def _cut(feed: _Feed, loads: LoadSeries | None, *, until_ms: int, known_to_ms: int) -> Cut | None:
+    """Cut all boundaries that can be closed and may have changed; None if there are none."""
+    state, track = feed.state, feed.track
     last_ms = int(track.knots.times_ms[-1])
-    is_open = until_ms - last_ms > max_gap_ms
+    is_open = known_to_ms - last_ms > feed.limits.max_gap_ms
     from_ms = int(track.knots.times_ms[0]) if state is None else state.open_from_ms
-    until_ms = until_ms if is_open else min(until_ms, last_ms)
-    grid = np.array(boundaries(from_ms, until_ms, length_ms), np.int64)
+    to_ms = until_ms if is_open else min(until_ms, last_ms)
+    grid = np.array(boundaries(from_ms, to_ms, feed.limits.length_ms), np.int64)
     if len(grid) == 0 or _is_stale(state, track, int(grid[-1])):
-        return _nothing(state)
+        return None
     open_to_ms = int(grid[-1]) if is_open and grid[-1] > last_ms else None
-    cut = cut_stream(spec, limits, track.knots, grid, loads, open_to_ms=open_to_ms)
-    known = None if state is None else state.boundary_accumulated
-    if known is not None:
-        cut.accumulated[0] = known
-    cut_windows = windows_of(cut)
-    firm = next((i for i, made in enumerate(cut_windows) if not made.final), len(cut_windows))
-    anchor_ms = _anchor_ms(spec, limits, track.knots, int(cut.left[firm]))
-    issued = unfold(state.issued, length_ms) if state is not None else {}
+    cut = cut_stream(feed.spec, feed.limits, track.knots, grid, loads, open_to_ms=open_to_ms)
+    if state is not None and state.boundary_accumulated is not None:
+        cut.accumulated[0] = state.boundary_accumulated
+    return cut
+
+
+def _conclude(feed: _Feed, cut: Cut) -> Closing:
+    """Tell what is new in a cut, and what to remember of it."""
+    state = feed.state
+    made = windows_of(cut)
+    firm = next((index for index, window in enumerate(made) if not window.final), len(made))
+    issued = {} if state is None else unfold(state.issued, feed.limits.length_ms)
     changed = tuple(
-        made.window
-        for made in cut_windows
-        if issued.get(made.window.start_ms) != (made.window.value, made.window.provenance)
+        each.window
+        for each in made
+        if issued.get(each.window.start_ms) != (each.window.value, each.window.provenance)
     )
     superseding = frozenset(window.start_ms for window in changed if window.start_ms in issued)
     issued.update((window.start_ms, (window.value, window.provenance)) for window in changed)
+    is_begun = state is not None and state.boundary_accumulated is not None
     open_gap = cut.gaps[-1] if cut.gaps and cut.gaps[-1].open else None
     return Closing(
         windows=changed,
         superseding=superseding,
-        endpoints=_endpoints(cut, firm, with_first=known is None),
-        events=_events(cut, state, track, cut_windows[:firm], open_gap),
-        state=StreamState(
-            length_ms=length_ms,
-            anchor=anchor_at(
-                spec, anchor, times, readings, upto_ms=anchor_ms, max_gap_ms=max_gap_ms
-            ),
-            decided_ms=max(track.decided_ms, 0 if state is None else state.decided_ms),
-            open_from_ms=int(grid[firm]),
-            closed_to_ms=max(int(grid[-1]), 0 if state is None else state.closed_to_ms),
-            boundary_accumulated=(float(cut.accumulated[firm]) if _is_placed(cut, firm) else None),
-            gap_opened_ms=None if open_gap is None else open_gap.start_ms,
-            issued=fold(
-                {start: kept for start, kept in issued.items() if start >= grid[firm]}, length_ms
-            ),
+        endpoints=_endpoints(cut, firm, with_first=not is_begun),
+        events=_events(cut, state, feed.track, made[:firm], open_gap),
+        state=_remember(feed, cut, firm, issued, open_gap),
+    )
+
+
+def _remember(
+    feed: _Feed,
+    cut: Cut,
+    firm: int,
+    issued: dict[int, tuple[float | None, Provenance]],
+    open_gap: Gap | None,
+) -> StreamState:
+    state, length_ms = feed.state, feed.limits.length_ms
+    open_from_ms = int(cut.grid_ms[firm])
+    still_open = {start: kept for start, kept in issued.items() if start >= open_from_ms}
+    return StreamState(
+        length_ms=length_ms,
+        anchor=anchor_at(
+            feed.spec,
+            None if state is None else state.anchor,
+            feed.times,
+            feed.readings,
+            upto_ms=_anchor_ms(feed, int(cut.left[firm])),
+            max_gap_ms=feed.limits.max_gap_ms,
         ),
+        decided_ms=max(feed.track.decided_ms, 0 if state is None else state.decided_ms),
+        open_from_ms=open_from_ms,
+        closed_to_ms=max(int(cut.grid_ms[-1]), 0 if state is None else state.closed_to_ms),
+        boundary_accumulated=float(cut.accumulated[firm]) if _is_placed(cut, firm) else None,
+        gap_opened_ms=None if open_gap is None else open_gap.start_ms,
+        issued=fold(still_open, length_ms),
     )
 
 
@@ -151,9 +195,10 @@ def _is_stale(state: StreamState | None, track: Track, last_boundary_ms: int) ->
     )
 
 
-def _anchor_ms(spec: StreamSpec, limits: Limits, knots: Knots, firm_knot: int) -> int:
+def _anchor_ms(feed: _Feed, firm_knot: int) -> int:
     """The reading to go on from: an edge window before the one at the last firm boundary."""
-    reach_ms = int(knots.times_ms[firm_knot]) - edge_ms(spec, limits.length_ms)
+    knots = feed.track.knots
+    reach_ms = int(knots.times_ms[firm_knot]) - edge_ms(feed.spec, feed.limits.length_ms)
     return int(knots.times_ms[max(0, knots.last_at(reach_ms))])
 
 

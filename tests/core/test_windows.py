@@ -79,6 +79,26 @@ def test_a_boundary_waits_for_its_reading_until_that_would_be_a_gap() -> None:
     ] == [Provenance.MEASURED]
 
 
+def test_a_boundary_is_closed_as_soon_as_silence_is_known_to_be_a_gap() -> None:
+    times, values = steady(0, 14)
+    for known_to_ms, methods in (
+        (START_MS + 18 * MINUTE_MS, []),
+        (START_MS + 20 * MINUTE_MS, ["short-gap"]),
+    ):
+        closing = close_windows(
+            counter(),
+            None,
+            times,
+            values,
+            until_ms=START_MS + QUARTER_MS,
+            length_ms=QUARTER_MS,
+            loads=None,
+            max_gap_ms=5 * MINUTE_MS,
+            known_to_ms=known_to_ms,
+        )
+        assert [w.method for w in closing.windows] == methods
+
+
 def test_six_hours_while_the_register_counts_are_allocated() -> None:
     """2,400 kWh on the day, the hours of the gap marked, nothing lost, no spike."""
     numbers = [n for n in range(0, 25 * 60, 5) if not 8 * 60 < n < 14 * 60]
