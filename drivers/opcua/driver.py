@@ -210,9 +210,7 @@ class OpcUaDriver:
         ]
         buffer: list[Publish] = []
         async for gap, changes in read_gaps(session, await readable(session, gaps)):
-            past = self._readings.past(
-                gap.handle, changes, gap.after_ms, self._clock.monotonic_ns()
-            )
+            past = self._readings.past(gap.handle, changes, self._clock.monotonic_ns())
             self.statistics.history_values += len(past)
             if past:
                 yield past

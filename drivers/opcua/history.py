@@ -9,7 +9,7 @@ from typing import Final
 
 from asyncua import ua
 
-from drivers.opcua.session import Session, milliseconds, plain
+from drivers.opcua.session import BATCH, Session, milliseconds, plain
 from drivers.opcua.wire import Change
 
 _HISTORY_READ: Final = 0x04  # bit of UserAccessLevel, OPC 10000-3 §8.57
@@ -39,34 +39,62 @@ async def readable(session: Session, gaps: Sequence[Gap]) -> list[Gap]:
     ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """One node's next read: where it begins and, if the server gave one, where it goes on."""
+
+    gap: Gap
+    begin_ms: int
+    continuation: bytes | None = None
+
+
 async def read_gaps(
     session: Session, gaps: Sequence[Gap]
 ) -> AsyncIterator[tuple[Gap, list[Change]]]:
-    """The values recorded since each gap began, node by node, oldest first.
+    """The values recorded after each gap began, node by node, oldest first, none twice.
 
     One call serves several nodes and returns at most 1000 values of each; a node whose history
-    is refused is left out, the others go on.
+    is refused is left out, the others go on. A server that stops at the limit without a
+    continuation point is asked again from its last value.
     """
     end = _moment(await session.current_time_ms() + _END_MARGIN_MS)
     size = session.limits.history
     gaps = sorted(gaps, key=lambda gap: gap.after_ms)  # those of one call begin alike
+    after_ms = {gap.handle: gap.after_ms for gap in gaps}
     for start in range(0, len(gaps), size):
-        open_gaps: list[tuple[Gap, bytes | None]] = [(gap, None) for gap in gaps[start:][:size]]
-        while open_gaps:
-            begin = _moment(min(gap.after_ms for gap, _ in open_gaps))
+        part = gaps[start : start + size]
+        reads = [_Read(gap=gap, begin_ms=part[0].after_ms) for gap in part]
+        while reads:
+            now = [read for read in reads if read.begin_ms == reads[0].begin_ms]
+            later = [read for read in reads if read.begin_ms != reads[0].begin_ms]
             results = await session.history(
-                [(gap.node, continuation) for gap, continuation in open_gaps], begin, end
+                [(read.gap.node, read.continuation) for read in now],
+                _moment(now[0].begin_ms),
+                end,
             )
-            more: list[tuple[Gap, bytes | None]] = []
-            for (gap, continuation), result in zip(open_gaps, results, strict=False):
-                if not result.StatusCode.is_good():
-                    continue
-                values = getattr(result.HistoryData, "DataValues", None) or []
-                yield gap, [_change(gap.handle, value) for value in values]
-                following = result.ContinuationPoint
-                if following and following != continuation:
-                    more.append((gap, following))
-            open_gaps = more
+            for read, result in zip(now, results, strict=False):
+                if result.StatusCode.is_good():
+                    values = getattr(result.HistoryData, "DataValues", None) or []
+                    handle = read.gap.handle
+                    changes = [_change(handle, value) for value in values]
+                    news = [change for change in changes if _time_ms(change) > after_ms[handle]]
+                    after_ms[handle] = max(map(_time_ms, news), default=after_ms[handle])
+                    yield read.gap, news
+                    later += _following(read, changes, result.ContinuationPoint)
+            reads = later
+
+
+def _following(read: _Read, changes: list[Change], continuation: bytes | None) -> list[_Read]:
+    if continuation and continuation != read.continuation:
+        return [_Read(gap=read.gap, begin_ms=read.begin_ms, continuation=continuation)]
+    newest_ms = max(map(_time_ms, changes), default=0)
+    if not continuation and len(changes) >= BATCH and newest_ms > read.begin_ms:
+        return [_Read(gap=read.gap, begin_ms=newest_ms)]
+    return []
+
+
+def _time_ms(change: Change) -> int:
+    return change[3] or change[4]
 
 
 def _change(handle: int, value: ua.DataValue) -> Change:

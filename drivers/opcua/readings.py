@@ -94,15 +94,12 @@ class Readings:
             samples.append(sample)
         return samples
 
-    def past(
-        self, handle: int, changes: Iterable[Change], after_ms: int, monotonic_ns: int
-    ) -> list[Sample]:
-        """Samples of a history read, newer than ``after_ms``; what they cover is news no more."""
+    def past(self, handle: int, changes: Iterable[Change], monotonic_ns: int) -> list[Sample]:
+        """Samples of a history read; a change in the time that they cover is news no more."""
         point = self.points[handle]
         samples = [
             self._sample(point, value, status, source_ms or server_ms, monotonic_ns)
             for _, value, status, source_ms, server_ms in changes
-            if (source_ms or server_ms) > after_ms
         ]
         if samples:
             newest = max(samples, key=lambda sample: sample.time_ms)
