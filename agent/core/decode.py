@@ -200,7 +200,7 @@ def _times_power_of_ten(number: Number, exponent: int) -> float | None:
     return number / factor if exponent < 0 else float(number * factor)
 
 
-def _fraction(spec: RegisterSpec, bank: RegisterBank) -> tuple[float | None, str]:
+def _fraction(spec: RegisterSpec, bank: RegisterBank) -> tuple[float | None, bytes]:
     address = spec.fraction_address
     if address is None:
         raise DecodeError(
@@ -209,9 +209,9 @@ def _fraction(spec: RegisterSpec, bank: RegisterBank) -> tuple[float | None, str
         )
     registers = bank.get(spec.function, address, FRACTION_REGISTERS)
     if registers is None:
-        return None, ""
+        return None, b""
     data = ordered_bytes(registers, spec.word_order)
-    return struct.unpack(">f", data)[0], data.hex()
+    return struct.unpack(">f", data)[0], data
 
 
 def _apply_registers(spec: RegisterSpec, number: Number, bank: RegisterBank) -> Number | None:
@@ -262,27 +262,26 @@ def decode(spec: RegisterSpec, bank: RegisterBank) -> Decoded:
     data = ordered_bytes(registers, spec.word_order)
     if kind.is_text:
         return _decode_text(data)
-    raw = data.hex()
     if spec.sentinels and int.from_bytes(data, "big") in spec.sentinels:
-        return Decoded(value=None, quality=Quality.MISSING, raw=raw)
+        return Decoded(value=None, quality=Quality.MISSING, raw=data.hex())
     number = kind.parse(data)
-    if spec.type == "s32+f32":
-        fraction, fraction_raw = _fraction(spec, bank)
-        raw += fraction_raw
+    if spec.fraction_address is not None or spec.type == "s32+f32":
+        fraction, fraction_data = _fraction(spec, bank)
+        data += fraction_data
         if fraction is None:
-            return Decoded(value=None, quality=Quality.MISSING, raw=raw)
+            return Decoded(value=None, quality=Quality.MISSING, raw=data.hex())
         number = (number or 0) + fraction
     if number is not None and not math.isfinite(number):
-        return Decoded(value=None, quality=Quality.MISSING, raw=raw)
+        return Decoded(value=None, quality=Quality.MISSING, raw=data.hex())
     if number is not None and (spec.ratio_addresses or spec.scale_address is not None):
         number = _apply_registers(spec, number, bank)
     if number is None:
-        return Decoded(value=None, quality=Quality.SUSPECT, raw=raw)
+        return Decoded(value=None, quality=Quality.SUSPECT, raw=data.hex())
     if spec.decimals:
         number = number / 10**spec.decimals
     value = _scaled(number, spec.scale) + spec.offset
     if not math.isfinite(value):
-        return Decoded(value=None, quality=Quality.MISSING, raw=raw)
+        return Decoded(value=None, quality=Quality.MISSING, raw=data.hex())
     return Decoded(value=value, quality=Quality.GOOD)
 
 

@@ -32,7 +32,7 @@ RECEIVED_KEPT = 1024
 BABBLE_LIMIT = 4  # slowest replies of unbroken noise after which the bus counts as unusable
 SLOWEST_MARGIN = 1.25
 SLOWEST_LIMIT_NS = 10 * NS
-TURNAROUND_DECAY = 0.9
+TURNAROUND_DECAY = 0.95
 MS = 1_000_000
 
 
@@ -113,8 +113,7 @@ class RtuMaster:
             self._settle(self._outstanding, b"", where)
         received = b""
         while True:
-            self._wire.sleep(self._last_activity_ns + self._silence_ns)
-            more = self._wire.read()
+            more = self._wire.wait(self._last_activity_ns + self._silence_ns)
             if not more:
                 break
             self._last_activity_ns = self._wire.monotonic_ns()
@@ -159,8 +158,8 @@ class RtuMaster:
         received = self._wire.read()
         match = find_reply(received, request) if received else None
         at_once = match is not None
-        while match is None and self._wire.wait(deadline_ns):
-            received = (received + self._wire.read())[-RECEIVED_KEPT:]
+        while match is None and (more := self._wire.wait(deadline_ns)):
+            received = (received + more)[-RECEIVED_KEPT:]
             match = find_reply(received, request)
             if match is None:
                 missing = max(1, request.reply_size - len(received))
@@ -194,9 +193,10 @@ class RtuMaster:
         elapsed_ns = self._wire.monotonic_ns() - sent_ns
         spare_ns = max(0, elapsed_ns - self._reply_ns(request.count))
         known = self._turnaround_ns.get(request.unit, float(self._silence_ns))
-        # Come a little earlier after every reply that was waiting, later after one that was not.
+        # Looking too early costs a little work, looking too late costs time on the bus: come a
+        # little earlier after every reply that was there already.
         self._turnaround_ns[request.unit] = (
-            known * TURNAROUND_DECAY if at_once else (known + spare_ns) / 2
+            known * TURNAROUND_DECAY if at_once else min(spare_ns, 2 * known + MS)
         )
         return Reply(
             registers=match.registers,
@@ -246,9 +246,9 @@ class RtuMaster:
         until_ns = outstanding.answer_by_ns
         limit_ns = self._wire.monotonic_ns() + BABBLE_LIMIT * max(self._slowest_ns, NS // 10)
         limit_ns = max(limit_ns, until_ns + self._slowest_ns)
-        while self._wire.wait(until_ns):
+        while more := self._wire.wait(until_ns):
             self._wire.sleep(self._wire.monotonic_ns() + self._silence_ns)
-            received = (received + self._wire.read())[-RECEIVED_KEPT:]
+            received = (received + more + self._wire.read())[-RECEIVED_KEPT:]
             now = self._wire.monotonic_ns()
             self._last_activity_ns = max(self._last_activity_ns, now)
             self._learn_slowest(received, now)

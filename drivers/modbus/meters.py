@@ -9,7 +9,7 @@ from agent.config.site import MeterPlan
 from agent.core.decode import RegisterBank, RegisterBlock, decode_point
 from agent.core.errors import DeviceRefused, UsageError
 from agent.core.model import PointSpec, Quality, Sample
-from agent.core.readplan import ReadBlock, ReadPlan, plan_reads, split, value_span
+from agent.core.readplan import ReadBlock, ReadPlan, Span, plan_reads, split, value_span
 
 RETRY_UNREADABLE_NS = 600 * 1_000_000_000
 
@@ -21,6 +21,19 @@ class TimedBlock:
     block: RegisterBlock
     time_ms: int
     monotonic_ns: int
+
+    def holds(self, span: Span) -> bool:
+        """Whether a value's registers all came in this exchange."""
+        block = self.block
+        return (
+            block.function == span.function
+            and block.address <= span.address
+            and span.end <= block.address + len(block.registers)
+        )
+
+
+Done = dict[tuple[int, int, int], TimedBlock]
+"""Blocks read so far by function, address and count."""
 
 
 class MeterReads:
@@ -36,11 +49,11 @@ class MeterReads:
         self.unit = meter.section.unit
         self.timeout_s = meter.section.timeout_s or meter.bus.timeout_s
         self._points = tuple(
-            (f"{meter.id}.{point.id}", point)
+            (f"{meter.id}.{point.id}", point, value_span(point.register))
             for point in meter.points
             if point.register is not None
         )
-        points = [point for _, point in self._points]
+        points = [point for _, point, _ in self._points]
         self._whole = plan_reads(points, max_hole=meter.bus.max_hole)
         self.plan = self._whole
         self._refused_ns = 0
@@ -56,9 +69,12 @@ class MeterReads:
             )
             self.plan = ReadPlan(blocks=(*self.plan.blocks, *again))
 
-    def next_block(self, done: dict[ReadBlock, TimedBlock]) -> ReadBlock | None:
+    def next_block(self, done: Done) -> ReadBlock | None:
         """The next request of this read, None when all have been answered."""
-        return next((block for block in self.plan.blocks if block not in done), None)
+        for block in self.plan.blocks:
+            if (block.function, block.address, block.count) not in done:
+                return block
+        return None
 
     def refuse(self, block: ReadBlock, refused: DeviceRefused, now_ns: int) -> None:
         """Cut a refused request finer; when nothing at all is readable, that is the error."""
@@ -71,13 +87,13 @@ class MeterReads:
     def samples(self, blocks: Sequence[TimedBlock]) -> tuple[Sample, ...]:
         """One sample per point from the registers that were read together."""
         bank = RegisterBank([timed.block for timed in blocks])
-        return tuple(_sample(name, point, bank, blocks) for name, point in self._points)
+        return tuple(_sample(name, point, span, bank, blocks) for name, point, span in self._points)
 
 
 def _sample(
-    name: str, point: PointSpec, bank: RegisterBank, blocks: Sequence[TimedBlock]
+    name: str, point: PointSpec, span: Span, bank: RegisterBank, blocks: Sequence[TimedBlock]
 ) -> Sample:
-    timed = _block_of(point, blocks)
+    timed = next((timed for timed in blocks if timed.holds(span)), None)
     if timed is None:
         first = blocks[0]
         return Sample(
@@ -97,18 +113,3 @@ def _sample(
         raw=decoded.raw,
         text=decoded.text,
     )
-
-
-def _block_of(point: PointSpec, blocks: Sequence[TimedBlock]) -> TimedBlock | None:
-    if point.register is None:
-        return None
-    span = value_span(point.register)
-    for timed in blocks:
-        block = timed.block
-        if (
-            block.function == span.function
-            and block.address <= span.address
-            and span.end <= block.address + len(block.registers)
-        ):
-            return timed
-    return None

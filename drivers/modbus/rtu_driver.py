@@ -16,7 +16,7 @@ from agent.core.model import Sample
 from agent.core.readplan import ReadBlock
 from drivers.modbus.frames import ADDRESS_REFUSALS, read_request
 from drivers.modbus.master import Reply, RtuMaster
-from drivers.modbus.meters import MeterReads, TimedBlock
+from drivers.modbus.meters import Done, MeterReads, TimedBlock
 from drivers.modbus.statistics import ModbusStatistics
 from drivers.modbus.wire import Wire
 
@@ -76,7 +76,7 @@ class RtuDriver:
 
     def _read(self, reads: MeterReads) -> tuple[Sample, ...]:
         reads.begin(self._wire.monotonic_ns())
-        done: dict[ReadBlock, TimedBlock] = {}
+        done: Done = {}
         while (block := reads.next_block(done)) is not None:
             request = read_request(reads.unit, block.function, block.address, block.count)
             try:
@@ -87,7 +87,7 @@ class RtuDriver:
                 reads.refuse(block, refused, self._wire.monotonic_ns())
                 continue
             self.statistics.responded(reads.id, reply.response_ms)
-            done[block] = _timed(block, reply)
+            done[block.function, block.address, block.count] = _timed(block, reply)
         return reads.samples(list(done.values()))
 
 

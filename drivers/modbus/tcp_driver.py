@@ -18,7 +18,7 @@ from agent.core.model import Sample
 from agent.core.ports import Clock
 from agent.core.readplan import ReadBlock
 from drivers.modbus.frames import ADDRESS_REFUSALS, REQUEST_CLASSES, refusal
-from drivers.modbus.meters import MeterReads, TimedBlock
+from drivers.modbus.meters import Done, MeterReads, TimedBlock
 from drivers.modbus.statistics import ModbusStatistics
 
 DEFAULT_PORT = 502
@@ -74,7 +74,7 @@ class TcpDriver:
         if reads is None:
             raise UsageError(f"no meter {meter!r} on this bus", where=self._bus.id)
         reads.begin(self._clock.monotonic_ns())
-        done: dict[ReadBlock, TimedBlock] = {}
+        done: Done = {}
         while (block := reads.next_block(done)) is not None:
             try:
                 timed, response_ms = await self._exchange(
@@ -86,7 +86,7 @@ class TcpDriver:
                 reads.refuse(block, refused, self._clock.monotonic_ns())
                 continue
             self.statistics.responded(reads.id, response_ms)
-            done[block] = timed
+            done[block.function, block.address, block.count] = timed
         return reads.samples(list(done.values()))
 
     async def read_registers(

@@ -40,8 +40,8 @@ class Wire(Protocol):
         """What has arrived, at once; empty when nothing has."""
         ...
 
-    def wait(self, until_ns: int) -> bool:
-        """Sleep until something arrives (True) or the time has come (False)."""
+    def wait(self, until_ns: int) -> bytes:
+        """Sleep until something arrives, and return it; empty when the time has come first."""
         ...
 
     def sleep(self, until_ns: int) -> None:
@@ -61,7 +61,6 @@ class DescriptorWire(ABC):
         self._clock = clock
         self._descriptor = -1
         self._wake = -1
-        self._pending = b""
 
     @abstractmethod
     def _connect(self) -> int: ...
@@ -85,7 +84,6 @@ class DescriptorWire(ABC):
         if self._descriptor < 0:
             return
         self._descriptor = -1
-        self._pending = b""
         self._disconnect()
         os.close(self._wake)
         self._wake = -1
@@ -111,29 +109,25 @@ class DescriptorWire(ABC):
                 raise self._lost(fault) from fault
 
     def read(self) -> bytes:
-        received, self._pending = self._pending, b""
         try:
-            return received + self._receive()
+            return self._receive()
         except BlockingIOError:
-            return received
+            return b""
         except OSError as fault:
             raise self._lost(fault) from fault
 
-    def wait(self, until_ns: int) -> bool:
-        if self._pending:
-            return True
+    def wait(self, until_ns: int) -> bytes:
         if not self._select([self._descriptor_open()], until_ns):
-            return False
+            return b""
         try:
             received = self._receive()
         except BlockingIOError:
-            return False
+            return b""
         except OSError as fault:
             raise self._lost(fault) from fault
         if not received:
             raise self._lost(None)
-        self._pending = received
-        return True
+        return received
 
     def sleep(self, until_ns: int) -> None:
         self._select([], until_ns)

@@ -144,12 +144,12 @@ class SimulatedWire:
         if until_ns > self._now:
             self._now = until_ns + self._chance.randrange(100_000)
 
-    def wait(self, until_ns: int) -> bool:
+    def wait(self, until_ns: int) -> bytes:
         if self._arriving and self._arriving[0][0] <= until_ns:
             self._now = max(self._now, self._arriving[0][0])
-            return True
+            return self.read()
         self._now = max(self._now, until_ns)
-        return False
+        return b""
 
     def read(self) -> bytes:
         arrived = bytes(byte for at, byte in self._arriving if at <= self._now)
