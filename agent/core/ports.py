@@ -43,7 +43,8 @@ class PolledDriver(Protocol):
     request.
     """
 
-    statistics: BusStatistics
+    @property
+    def statistics(self) -> BusStatistics: ...
 
     async def open(self) -> None: ...
 
@@ -55,7 +56,8 @@ class PolledDriver(Protocol):
 class SubscribedDriver(Protocol):
     """A server that pushes changes; ``batches`` ends with a ``BusError`` when it is lost."""
 
-    statistics: BusStatistics
+    @property
+    def statistics(self) -> BusStatistics: ...
 
     async def open(self) -> None: ...
 
