@@ -69,7 +69,7 @@ def _gateway(snapshot: Snapshot, say: Presenter) -> Iterator[Abnormal]:
     for fault in snapshot.site.faults:
         yield Abnormal(
             severity=Severity.ALARM if fault.fatal else Severity.WARNING,
-            title=say.text("abnormal.fault", path=fault.path),
+            title=say.text("abnormal.fault" if fault.fatal else "abnormal.advice", path=fault.path),
             what=fault.what,
             hint=fault.hint,
         )

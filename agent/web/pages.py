@@ -57,11 +57,12 @@ SEVERITY_SHAPES = {"alarm": "▲", "warning": "◆", "info": ""}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """The devices of one unit, in the order of the configuration."""
+    """The devices of one area, unit by unit, in the order of the configuration."""
 
-    unit: str
+    area: str
     label: str
     devices: tuple[DeviceView, ...]
+    several_units: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,17 +183,21 @@ def _live_url(scope: Scope, language: str, detail: DeviceDetail | None) -> str:
 def _groups(devices: Sequence[DeviceView]) -> tuple[Group, ...]:
     grouped: dict[str, list[DeviceView]] = {}
     for device in devices:
-        grouped.setdefault(device.unit, []).append(device)
+        grouped.setdefault(device.area, []).append(device)
     return tuple(
-        Group(unit=unit, label=_place(members[0]), devices=tuple(members))
-        for unit, members in grouped.items()
+        Group(
+            area=area,
+            label=members[0].area_name or area,
+            devices=tuple(_by_unit(members)),
+            several_units=len({member.unit for member in members}) > 1,
+        )
+        for area, members in grouped.items()
     )
 
 
-def _place(device: DeviceView) -> str:
-    area = device.area_name or device.area
-    unit = device.unit_name or device.unit
-    return area if area == unit else f"{area} · {unit}"
+def _by_unit(devices: Sequence[DeviceView]) -> list[DeviceView]:
+    order = {unit: rank for rank, unit in enumerate(dict.fromkeys(d.unit for d in devices))}
+    return sorted(devices, key=lambda device: order[device.unit])
 
 
 def _derivations(detail: DeviceDetail) -> tuple[Derivation, ...]:

@@ -62,7 +62,9 @@ def percent(share: float | None, *, decimals: int = 0) -> str:
 
 
 def unit_label(unit: str) -> str:
-    """A unit as it is printed: «Nm3» as «Nm³», «kgCO2e» as «kg CO₂e»."""
+    """A unit as it is printed: «Nm3» as «Nm³», «kgCO2e» as «kg CO₂e», «1» as nothing."""
+    if unit == "1":
+        return ""
     text = _CO2.sub("CO₂", _CUBIC.sub("³", unit))
     return re.sub(r"\b(kg|t)(?=CO₂)", r"\1 ", text)
 

@@ -142,11 +142,11 @@ def _overview_device_texts(snapshot: Snapshot, say: Presenter) -> Texts:
     for device in snapshot.devices:
         texts |= device_texts(device, tonnes, say)
         texts |= _bar_texts(device, largest)
-        groups.setdefault(device.unit, []).append(device)
-    for unit, devices in groups.items():
+        groups.setdefault(device.area, []).append(device)
+    for area, devices in groups.items():
         emitting = [member for member in devices if member.has_sources]
-        texts[f"unit.{unit}.now"] = _sum((d.emission_kgco2e_per_h for d in emitting), tonnes)
-        texts[f"unit.{unit}.today"] = _sum((d.today_kgco2e for d in emitting), tonnes)
+        texts[f"area.{area}.now"] = _sum((d.emission_kgco2e_per_h for d in emitting), tonnes)
+        texts[f"area.{area}.today"] = _sum((d.today_kgco2e for d in emitting), tonnes)
     return texts
 
 

@@ -75,6 +75,7 @@ def test_units_are_printed_with_their_signs() -> None:
     assert unit_label("kgCO2e/kWh") == "kg CO₂e/kWh"
     assert unit_label("t/h") == "t/h"
     assert unit_label("") == ""
+    assert unit_label("1") == ""
 
 
 def test_an_unknown_zone_falls_back_to_utc_plus_8() -> None:

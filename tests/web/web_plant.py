@@ -83,6 +83,7 @@ def device(
 
 CRACKING = ("cracking", "裂解车间", "furnaces", "裂解炉区")
 SYNTHESIS = ("synthesis", "合成车间", "ammonia", "合成氨装置")
+REFORMING = ("synthesis", "合成车间", "reformer", "转化装置")
 UTILITIES = ("utilities", "公用工程", "cooling", "循环水与空压")
 
 DEVICES = (
@@ -157,7 +158,7 @@ DEVICES = (
     device(
         "e305",
         "开工加热炉 E-305",
-        SYNTHESIS,
+        REFORMING,
         v.DeviceState.OK,
         (point("gas-e305.flow", "volume-flow", "Nm3/h", 0.0),),
         0.0,
