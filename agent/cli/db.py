@@ -15,6 +15,9 @@ from agent.cli.options import find_site_file, json_option, site_option
 from agent.core.errors import StoreError, UsageError
 
 
+WIDE = 400
+
+
 def database_option(command: Any) -> Any:
     """--db: a database file instead of the one of a site file."""
     return click.option(
@@ -116,7 +119,8 @@ def _print(rows: Iterable[dict[str, Any]], *, as_csv: bool, as_json: bool) -> No
             table = Table(*row)
         table.add_row(*("" if value is None else str(_text(value)) for value in row.values()))
     if table is not None:
-        Console().print(table)
+        # a pipe or file has no width: nothing is cut there
+        Console(width=None if sys.stdout.isatty() else WIDE).print(table)
 
 
 def _text(value: Any) -> Any:

@@ -23,6 +23,8 @@ from agent.cli.options import find_site_file, site_option
 )
 def run(site_file: Path | None, port_file: Path | None, drain_s: float) -> None:
     """Run the gateway of one site file until SIGTERM; SIGHUP reads the file again."""
+    # structlog loads Rich where it is installed: 4.6 MB that a resident gateway never uses
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
     from agent.daemon.service import load_config
     from agent.logs import configure_logs
 
