@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 NOT_ALLOWED = {0x86, 0x87, 0x8A, 0x8C}  # bad password, not authorised, banned, bad method
 TAKEN_OVER = 0x8E
 TOO_LARGE = 0x95
+QUICK_CLOSES = 3
 DEFAULT_RECEIVE_MAXIMUM = 65_535  # MQTT 5 section 3.2.2.3.3
 
 
@@ -86,6 +87,8 @@ class Connection:
         self._unacknowledged: dict[int, asyncio.Future[int]] = {}
         self._closed: asyncio.Future[Loss] | None = None
         self._session = 0
+        self._idle_at_end = False
+        self._quick_closes = 0
         self._attempts = 0
         self._severe = 0
         self._log = log.bind(broker=broker.address, client_id=broker.client_id)
@@ -99,12 +102,13 @@ class Connection:
         """Say that the connection does what it is for; only then the next wait is short again."""
         self._attempts = 0
         self._severe = 0
+        self._quick_closes = 0
 
     async def run(self) -> None:
         """Connect, serve and connect again, until cancelled; then say goodbye."""
         while True:
             started_ns = self._clock.monotonic_ns()
-            loss = await self._attempt()
+            loss = self._judge(await self._attempt(), started_ns)
             if self._clock.monotonic_ns() - started_ns >= self._patience.steady_s * 1e9:
                 self.mark_good()
             delay_s = self._delay_s(loss)
@@ -352,6 +356,7 @@ class Connection:
             await asyncio.sleep(0.02)
 
     def _end(self, client: _Client) -> None:
+        self._idle_at_end = self.online and not self._unacknowledged
         self.online = False
         self._client = None
         loop = asyncio.get_running_loop()
@@ -365,6 +370,25 @@ class Connection:
             if not acknowledged.done():
                 acknowledged.set_exception(SyncError("connection lost before PUBACK"))
                 acknowledged.exception()  # read here, so that an unread one is no warning
+
+    def _judge(self, loss: Loss, started_ns: int) -> Loss:
+        """Recognise a take-over by brokers that do not say so (mosquitto 2.0.11 only closes).
+
+        A broker that accepts at once and closes soon after, again and again, with nothing under
+        way, has most likely another client of the same id that reconnects in turn with this one.
+        """
+        steady_ns = self._patience.steady_s * 1e9
+        short = self._clock.monotonic_ns() - started_ns < steady_ns
+        if loss.kind is not LossKind.CLOSED or not short:
+            self._quick_closes = 0
+            return loss
+        self._quick_closes += self._idle_at_end
+        if self._quick_closes < QUICK_CLOSES:
+            return loss
+        return Loss(
+            kind=LossKind.TAKEN_OVER,
+            detail=f"closed {self._quick_closes} times soon after it was accepted",
+        )
 
     def _delay_s(self, loss: Loss) -> float:
         if loss.kind in (LossKind.REFUSED, LossKind.TAKEN_OVER):

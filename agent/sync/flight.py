@@ -12,7 +12,8 @@ from agent.sync.outbox import OutboxBatch
 Key = tuple[str, int]  # (epoch, seq)
 
 MOST_BLOCKED = 100
-ATTEMPTS_BEFORE_BLOCKED = 3
+LATE_BEFORE_BLOCKED = 3
+ATTEMPTS_BEFORE_PROBE = 3
 SMALLEST_PART_LIMIT = 1024
 
 
@@ -26,6 +27,7 @@ class Shipment:
     due_ns: int
     sent_ns: int | None = None
     attempts: int = 0
+    late: int = 0  # how many times it was sent while a later batch was already receipted
     strikes: int = 0
     blocked: bool = False
     part_limit: int | None = None
@@ -54,6 +56,7 @@ class Flight:
         self.rules = rules
         self.cursor = 0  # position of the last batch taken from the outbox
         self._random = random
+        self._highest: dict[str, int] = {}  # last receipted seq of each epoch
         self._shipments: dict[Key, Shipment] = {}
 
     def __len__(self) -> int:
@@ -98,43 +101,48 @@ class Flight:
         """When the next batch is due."""
         return min((item.due_ns for item in self._shipments.values()), default=None)
 
-    def sent(self, shipment: Shipment, now_ns: int) -> None:
-        """The batch was handed to the broker; it is due again if no receipt comes."""
+    def sent(self, shipment: Shipment, now_ns: int) -> bool:
+        """The batch was handed to the broker; it is due again if no receipt comes.
+
+        Returns whether it was set aside just now: sent again and again without a receipt, while
+        later batches have theirs.
+        """
         delay_s = self.rules.receipt.delay_s(shipment.attempts, self._random())
-        if shipment.blocked:
-            delay_s = max(delay_s, self._strike_delay_s(shipment))
-            shipment.data = None
         shipment.attempts += 1
         shipment.sent_ns = now_ns
         shipment.due_ns = now_ns + int(delay_s * 1e9)
+        if shipment.blocked:
+            self._block(shipment, now_ns)
+            return False
+        epoch, seq = shipment.key
+        if seq < self._highest.get(epoch, 0):
+            shipment.late += 1
+        if shipment.late <= LATE_BEFORE_BLOCKED:
+            return False
+        self._block(shipment, now_ns)
+        return True
 
     def postponed(self, shipment: Shipment, now_ns: int) -> None:
         """The batch could not be sent just now; the connection will say when it can."""
         shipment.due_ns = now_ns + int(0.2e9)
 
-    def receipted(self, receipt: Receipt, now_ns: int) -> tuple[list[Key], list[Shipment]]:
-        """Take off what a receipt covers.
+    def receipted(self, receipt: Receipt, now_ns: int) -> list[Key]:
+        """Take off what a receipt covers and return it.
 
-        Returns the keys taken off, and the batches newly set aside because later ones were
-        receipted and they, sent as often as it takes, were not.
+        What was sent before a batch that is now receipted, and is not receipted itself, was
+        probably lost or refused: it is due again soon.
         """
-        done = [key for key in self._shipments if covers(receipt, key)]
-        for key in done:
-            del self._shipments[key]
+        done = [self._shipments.pop(key) for key in [*self._shipments] if covers(receipt, key)]
+        answered_ns = max((item.sent_ns for item in done if item.sent_ns is not None), default=0)
         highest = max([receipt.through, *(last for _, last in receipt.held)])
-        stuck: list[Shipment] = []
+        self._highest[receipt.epoch] = max(self._highest.get(receipt.epoch, 0), highest)
         for item in self._shipments.values():
-            if item.key[0] != receipt.epoch or item.key[1] > highest or item.sent_ns is None:
+            if item.key[0] != receipt.epoch or item.sent_ns is None or item.blocked:
                 continue
-            if item.blocked:
-                continue
-            if item.attempts >= ATTEMPTS_BEFORE_BLOCKED:
-                self._block(item, now_ns)
-                stuck.append(item)
-            else:
+            if item.sent_ns < answered_ns:
                 again_ns = item.sent_ns + int(self.rules.overtaken_s * 1e9)
                 item.due_ns = max(now_ns, min(item.due_ns, again_ns))
-        return done, stuck
+        return [item.key for item in done]
 
     def strike(self, key: Key, now_ns: int, *, size: int | None, certain: bool) -> bool:
         """The broker refused this batch, or the connection was lost over it.
@@ -146,14 +154,15 @@ class Flight:
         item = self._shipments.get(key)
         if item is None:
             return False
-        item.strikes += 1
         if size is not None:
             item.part_limit = max(SMALLEST_PART_LIMIT, size // 4)
-        newly = not item.blocked and (certain or item.strikes > 1)
-        if newly:
+        if item.blocked or certain or item.strikes:
+            newly = not item.blocked
             self._block(item, now_ns)
+            return newly
+        item.strikes += 1
         item.due_ns = now_ns + int(self._strike_delay_s(item) * 1e9)
-        return newly
+        return False
 
     def connection_lost(self, now_ns: int) -> None:
         """Everything sent and not receipted is due at the next connection, but not what is
@@ -165,7 +174,7 @@ class Flight:
     def _block(self, item: Shipment, now_ns: int) -> None:
         item.blocked = True
         item.data = None
-        item.strikes = max(item.strikes, 1)
+        item.strikes += 1
         item.due_ns = now_ns + int(self._strike_delay_s(item) * 1e9)
 
     def _strike_delay_s(self, item: Shipment) -> float:
@@ -173,7 +182,7 @@ class Flight:
 
     def _all_stuck(self) -> bool:
         return all(
-            item.attempts >= ATTEMPTS_BEFORE_BLOCKED
+            item.attempts >= ATTEMPTS_BEFORE_PROBE
             for item in self._shipments.values()
             if not item.blocked
         )

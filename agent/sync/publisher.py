@@ -88,7 +88,7 @@ class Publisher:
         self._clock = clock
         self._report_event = report
         self._topics = Topics(site=site, gateway=gateway)
-        key = _pinned_key(target)
+        key = pinned_key(target)
         self._receipts = None if key is None else Receipts(key, self._topics, outbox)
         self._retained: dict[str, bytes] = {}
         self._wake = asyncio.Event()
@@ -223,7 +223,10 @@ class Publisher:
         self._airborne[shipment.key] = _Airborne(
             parts=len(made), largest=max(len(packet.payload) for packet in made)
         )
-        self._flight.sent(shipment, self._clock.monotonic_ns())
+        if self._flight.sent(shipment, self._clock.monotonic_ns()):
+            self._alarm_blocked(
+                shipment.key, f"sent {shipment.attempts} times; later ones are receipted"
+            )
         for packet in made:
             while self._connection.online and self._connection.free_slots <= 0:
                 self._wake.clear()
@@ -339,16 +342,12 @@ class Publisher:
 
     async def _apply(self, receipt: Receipt) -> None:
         await self._outbox.confirm(self.target.id, receipt)
-        done, stuck = self._flight.receipted(receipt, self._clock.monotonic_ns())
+        done = self._flight.receipted(receipt, self._clock.monotonic_ns())
         for key in done:
             self._airborne.pop(key, None)
         self.state.receipted += len(done)
         if done:
             self._connection.mark_good()
-        for shipment in stuck:
-            self._alarm_blocked(
-                shipment.key, f"sent {shipment.attempts} times; later ones are receipted"
-            )
         self._wake.set()
 
     def _alarm_blocked(self, key: Key, why: str) -> None:
@@ -389,7 +388,13 @@ def broker_of(target: Target, *, site: str, gateway: str) -> Broker:
     )
 
 
-def _pinned_key(target: Target) -> PublicKey | None:
+def pinned_key(target: Target) -> PublicKey | None:
+    """The ledger's key that receipts of a target must be signed by; ``None`` without receipts.
+
+    Raises:
+        SyncError: receipts are expected, but no key is configured.
+        ProofError: the configured key is none.
+    """
     if target.confirm == "puback":
         return None
     if target.ledger_key is None:
