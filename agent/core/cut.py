@@ -95,7 +95,7 @@ def cut_stream(
         if gap.end_ms > grid[0] and gap.start_ms < grid[-1]
     )
     if np.any(places == cutting.KNOWN_GAP):
-        _allocate_boundaries(limits, knots, gaps, grid, loads, values)
+        _allocate_boundaries(limits, knots, gaps, grid, loads, spec.max_rate_per_h, values)
     load_means = np.full(count - 1, math.nan)
     if loads is not None and count > 1:
         load_means, _ = loads.means(grid[:-1], grid[1:])
@@ -125,6 +125,7 @@ def _allocate_boundaries(
     gaps: tuple[Gap, ...],
     grid: Integers,
     loads: LoadSeries | None,
+    max_rate_per_h: float | None,
     values: Floats,
 ) -> None:
     """Give the boundaries within gaps of known total their share of it."""
@@ -132,7 +133,8 @@ def _allocate_boundaries(
         if gap.total is None:
             continue
         inside = np.array(boundaries(gap.start_ms + 1, gap.end_ms - 1, limits.length_ms), np.int64)
-        amounts = allocate(gap, float(knots.accumulated[gap.left]), inside, loads)
+        before = float(knots.accumulated[gap.left])
+        amounts = allocate(gap, before, inside, loads, max_rate_per_h)
         first, last = np.searchsorted(grid, (gap.start_ms + 1, gap.end_ms))
         for index in range(first, last):
             values[index] = amounts[int(grid[index])]

@@ -10,7 +10,7 @@ from histories import HOUR_MS, MINUTE_MS, START_MS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.core.gaps.allocate import allocate, shares
+from agent.core.gaps.allocate import allocate, spread
 from agent.core.gaps.knots import (
     Edge,
     Gap,
@@ -152,13 +152,24 @@ def test_an_allocation_keeps_order_and_total_whatever_the_load_says(
     loads = series([10.0 * index for index in range(len(values))], values)
     gap = Gap(left=0, start_ms=at(-5), end_ms=at(222), open=False, total=total)
     grid = np.array([at(15 * index) for index in range(15)])
-    amounts = list(allocate(gap, 1_000.0, grid, loads).values())
-    assert all(low <= high for low, high in itertools.pairwise(amounts))
-    assert amounts[0] >= 1_000.0
-    assert amounts[-1] <= 1_000.0 + total * (1 + 1e-12)
+    for rate in (None, 600.0):
+        amounts = list(allocate(gap, 1_000.0, grid, loads, rate).values())
+        assert all(low <= high for low, high in itertools.pairwise(amounts))
+        assert amounts[0] >= 1_000.0
+        assert amounts[-1] <= 1_000.0 + total
+        if rate is not None and total < 600 * 227 / 60:
+            assert max(np.diff(amounts)) <= 150 + 1e-6
 
 
 def test_without_load_or_with_none_at_all_the_shape_is_flat() -> None:
     edges = np.array([at(0), at(15), at(60)])
     for loads in (None, series([], []), series([0], [0.0])):
-        assert list(shares(edges, loads)) == [0, 0.25, 1]
+        assert list(spread(80.0, edges, loads, None)) == [20.0, 60.0]
+
+
+def test_what_the_largest_rate_forbids_goes_to_the_other_parts() -> None:
+    edges = np.array([at(0), at(60), at(120), at(180)])
+    loads = series([0, 60, 120], [80, 10, 0])
+    assert list(spread(90.0, edges[:3], loads, 60.0)) == pytest.approx([60, 30])
+    assert list(spread(150.0, edges, loads, 60.0)) == pytest.approx([60, 60, 30])
+    assert list(spread(181.0, edges, loads, 60.0)) == pytest.approx([181 / 3] * 3)

@@ -329,7 +329,10 @@ def test_faults_never_book_more_than_is_possible(seed: int) -> None:
     ledger = Ledger(counter(modulus=1_000_000.0))
     ledger.close(times, registers, int(times[-1]))
     windows = [w for _, w in sorted(ledger.current.items())]
-    assert all(w.value is None or w.value >= 0 for w in windows)
+    greatest = 600 * (0.25 + 5 / 3_600) + 0.1 * 5
+    assert all(w.value is None or 0 <= w.value <= greatest for w in windows)
+    assert all(w.lower is None or w.value is None or w.lower <= w.value for w in windows)
+    assert all(w.upper is None or w.value is None or w.value <= w.upper for w in windows)
     hours = sum(w.length_ms for w in windows) / HOUR_MS
     counts = 2 + ledger.codes.count("counter.reset") + ledger.codes.count("counter.jump")
     assert ledger.total <= 600 * (hours + 5 / 3_600) + 0.1 * counts + 1e-3
