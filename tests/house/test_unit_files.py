@@ -55,16 +55,14 @@ def test_exposure_stays_below_its_bar(unit: str, tenths: int, needs: Needs) -> N
 @pytest.mark.parametrize("unit", UNITS)
 def test_what_the_score_alone_would_let_slip(unit: str) -> None:
     settings = {line for line in lines_of(unit) if "=" in line and not line.startswith("#")}
-    assert {
-        "Type=notify",
-        "WatchdogSec=30",
-        "Restart=always",
-        "DynamicUser=yes",
-        "MemoryDenyWriteExecute=yes",
-        "ExecReload=/bin/kill -HUP $MAINPID",
-    } <= settings
+    assert {"Restart=always", "DynamicUser=yes", "MemoryDenyWriteExecute=yes"} <= settings
     assert any(line.startswith("StateDirectory=") for line in settings)
     assert any(line.startswith("#LoadCredential=") for line in lines_of(unit))
+
+
+def test_systemd_notices_a_gateway_that_hangs_and_can_tell_it_to_read_its_file_again() -> None:
+    settings = set(lines_of("tanshu.service"))
+    assert {"Type=notify", "WatchdogSec=30", "ExecReload=/bin/kill -HUP $MAINPID"} <= settings
 
 
 def test_the_gateway_may_open_serial_ports_and_the_ledger_no_device() -> None:
