@@ -26,8 +26,8 @@ def spread(
         return amounts
     caps = max_rate_per_h * lengths / HOUR_MS
     if total >= caps.sum():
-        amounts = total * (lengths / lengths.sum())
-        return amounts
+        even: Floats = total * (lengths / lengths.sum())
+        return even
     free = np.ones(len(caps), np.bool_)
     while np.any(over := free & (amounts > caps)):
         free &= ~over
