@@ -15,7 +15,7 @@ from agent.config.faults import Faults, nearest
 from agent.config.resources import resource_dir
 from agent.config.tables import read_table
 from agent.config.toml import read_toml
-from agent.core.decode import TYPES, counter_modulus
+from agent.core.decode import TYPES, RegisterBank, counter_modulus, decode
 from agent.core.errors import ConfigError, Fault
 from agent.core.model import PointRole, PointSpec, RegisterSpec
 from agent.core.readplan import MAX_REGISTERS, overlaps, value_span
@@ -340,6 +340,18 @@ def template_points(
         raise ConfigError((fault,))
     power_kw = meter.max_power_kw or template.max_power_kw
     return tuple(_point_spec(point, meter.ratio, power_kw) for point in template.points_of(variant))
+
+
+def probe_fits(probe: Probe, bank: RegisterBank) -> bool:
+    """Whether the registers read from a device speak for the variant that the probe belongs to."""
+    register = RegisterSpec(
+        function=probe.function,
+        address=probe.address,
+        type=probe.type,
+        word_order=probe.word_order,
+    )
+    value = decode(register, bank).value
+    return value is not None and probe.low <= value <= probe.high
 
 
 def _point_spec(point: TemplatePoint, ratio: float, power_kw: float) -> PointSpec:

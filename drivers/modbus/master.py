@@ -109,6 +109,13 @@ class RtuMaster:
             self._statistics.busy_ns += self._wire.monotonic_ns() - begun_ns
 
     def _await_silence(self, where: str) -> None:
+        try:
+            self._make_silence(where)
+        except ReplyInvalid:
+            self._statistics.invalid += 1
+            raise
+
+    def _make_silence(self, where: str) -> None:
         if self._outstanding is not None:
             self._settle(self._outstanding, b"", where)
         received = b""

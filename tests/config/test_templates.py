@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from agent.config import sections
-from agent.config.captures import check_captures
+from agent.config.captures import capture_bank, check_captures
 from agent.config.resources import resource_dir
 from agent.config.templates import (
     load_template,
+    probe_fits,
     read_template,
     template_dir,
     template_ids,
@@ -110,6 +111,18 @@ def test_a_variant_replaces_points_of_the_same_id() -> None:
     addresses = [item["energy"].register for item in (newer, older)]
     assert [register.address for register in addresses if register] == [0x101E, 0x401E]
     assert newer.keys() == older.keys()
+
+
+def test_probes_tell_the_variants_apart() -> None:
+    for name in ("acrel-adl400", "chint-dtsu666"):
+        template = load_template(name)
+        for capture in template.captures:
+            fitting = [
+                variant.id
+                for variant in template.variants
+                if probe_fits(variant.probe, capture_bank(capture))
+            ]
+            assert fitting == [capture.variant]
 
 
 def test_unknown_names_suggest_the_closest() -> None:

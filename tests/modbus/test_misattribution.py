@@ -14,7 +14,7 @@ from pymodbus.exceptions import ModbusException
 from slaves import UNITS, Device, PtySlave, SimulatedWire, Trouble, register
 
 from agent.core.bustime import SerialLine
-from agent.core.errors import BusError
+from agent.core.errors import BusError, ReplyInvalid
 from drivers.modbus.frames import read_request
 from drivers.modbus.master import RtuMaster
 from drivers.modbus.statistics import ModbusStatistics
@@ -117,6 +117,45 @@ def test_a_late_reply_teaches_how_slow_the_bus_is() -> None:
     assert statistics.late >= 1
     assert master.slowest_reply_ns >= 1_600_000_000
     assert statistics.slowest_reply_ms >= 1600
+
+
+class Babbling(SimulatedWire):
+    """A transmitter that does not stop until a given time."""
+
+    until_ns = 0
+
+    def wait(self, until_ns: int) -> bytes:
+        if self._now < self.until_ns:
+            self._now = min(until_ns, self._now + 5_000_000)
+            return b"\x55\xaa"
+        return super().wait(until_ns)
+
+
+def test_nothing_is_sent_while_another_transmits() -> None:
+    wire = Babbling(LINE, {1: Device()}, Trouble())
+    statistics = ModbusStatistics()
+    master = RtuMaster(wire, LINE, slowest_reply_s=SLOWEST_S, statistics=statistics)
+    master.open()
+    wire.until_ns = 60_000_000_000
+    request = read_request(1, 3, 100, 2)
+    for _ in range(3):
+        with pytest.raises(ReplyInvalid, match="does not become quiet"):
+            master.exchange(request, timeout_s=TIMEOUT_S, where="bus")
+    assert wire.requests == 0
+    assert statistics.invalid == 3
+    wire.until_ns = 0
+    reply = master.exchange(request, timeout_s=TIMEOUT_S, where="bus")
+    assert reply.registers == (register(1, 100), register(1, 101))
+
+
+def test_an_answer_to_a_former_owner_is_not_taken() -> None:
+    wire = SimulatedWire(LINE, {1: Device(), 2: Device()}, Trouble(late=1.0, late_by_s=(0.6, 0.6)))
+    master = RtuMaster(wire, LINE, slowest_reply_s=SLOWEST_S, statistics=ModbusStatistics())
+    master.open()
+    wire.write(read_request(1, 3, 100, 2).frame)  # asked just before, answered late
+    wire.trouble = Trouble()
+    reply = master.exchange(read_request(1, 3, 200, 2), timeout_s=TIMEOUT_S, where="bus")
+    assert reply.registers == (register(1, 200), register(1, 201))
 
 
 def test_the_library_client_misattributes_on_the_same_kind_of_wire() -> None:
