@@ -1,0 +1,161 @@
+CREATE TABLE "_sqlite_migrations" (
+   "id" INTEGER PRIMARY KEY,
+   "migration_set" TEXT,
+   "name" TEXT,
+   "applied_at" TEXT
+);
+
+CREATE TABLE alarms (
+  id INTEGER PRIMARY KEY,
+  time_ms INTEGER NOT NULL,
+  code TEXT NOT NULL,
+  site TEXT NOT NULL,
+  gateway TEXT NOT NULL,
+  epoch TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  detail TEXT NOT NULL,
+  UNIQUE (code, site, gateway, epoch, seq)
+) STRICT;
+
+CREATE TABLE batches (
+  id INTEGER PRIMARY KEY,
+  site TEXT NOT NULL,
+  gateway TEXT NOT NULL,
+  epoch TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  hash TEXT NOT NULL,
+  prev TEXT,
+  key_id TEXT NOT NULL,
+  count INTEGER NOT NULL,
+  window_from INTEGER,
+  window_to INTEGER,
+  received_ms INTEGER NOT NULL,
+  body BLOB NOT NULL,
+  UNIQUE (site, gateway, epoch, seq)
+) STRICT;
+
+CREATE TABLE emissions (
+  id INTEGER PRIMARY KEY,
+  series INTEGER NOT NULL REFERENCES series (id),
+  start_ms INTEGER NOT NULL,
+  length_ms INTEGER NOT NULL,
+  revision INTEGER NOT NULL,
+  kgco2 REAL,
+  kgch4 REAL,
+  kgn2o REAL,
+  kgco2e REAL,
+  lower REAL,
+  upper REAL,
+  estimated_share REAL NOT NULL,
+  factor INTEGER NOT NULL REFERENCES factors (id),
+  inputs TEXT NOT NULL,
+  UNIQUE (series, start_ms, length_ms, revision)
+) STRICT;
+
+CREATE TABLE endpoints (
+  id INTEGER PRIMARY KEY,
+  series INTEGER NOT NULL REFERENCES series (id),
+  boundary_ms INTEGER NOT NULL,
+  time_ms INTEGER NOT NULL,
+  register REAL NOT NULL,
+  accumulated REAL NOT NULL,
+  UNIQUE (series, boundary_ms, time_ms)
+) STRICT;
+
+CREATE TABLE epochs (
+  site TEXT NOT NULL,
+  gateway TEXT NOT NULL,
+  epoch TEXT NOT NULL,
+  former_epoch TEXT,
+  former_seq INTEGER,
+  former_hash TEXT,
+  through INTEGER NOT NULL,
+  hash TEXT NOT NULL,
+  started_ms INTEGER NOT NULL,
+  PRIMARY KEY (site, gateway, epoch)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE events (
+  id INTEGER PRIMARY KEY,
+  site TEXT NOT NULL,
+  gateway TEXT NOT NULL,
+  time_ms INTEGER NOT NULL,
+  code TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  severity TEXT NOT NULL,
+  detail TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE factors (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,
+  version TEXT NOT NULL,
+  value REAL NOT NULL,
+  unit TEXT NOT NULL,
+  UNIQUE (name, version, value, unit)
+) STRICT;
+
+CREATE TABLE keys (
+  site TEXT NOT NULL,
+  gateway TEXT NOT NULL,
+  key_id TEXT NOT NULL,
+  public_key TEXT NOT NULL,
+  enrolled_ms INTEGER NOT NULL,
+  PRIMARY KEY (site, gateway, key_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE notices (
+  site TEXT NOT NULL,
+  gateway TEXT NOT NULL,
+  topic TEXT NOT NULL,
+  received_ms INTEGER NOT NULL,
+  payload BLOB NOT NULL,
+  PRIMARY KEY (site, gateway, topic)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE parts (
+  site TEXT NOT NULL,
+  gateway TEXT NOT NULL,
+  batch TEXT NOT NULL,
+  parts INTEGER NOT NULL,
+  size INTEGER NOT NULL,
+  part INTEGER NOT NULL,
+  received_ms INTEGER NOT NULL,
+  body BLOB NOT NULL,
+  PRIMARY KEY (site, gateway, batch, parts, size, part)
+) STRICT;
+
+CREATE TABLE series (
+  id INTEGER PRIMARY KEY,
+  site TEXT NOT NULL,
+  gateway TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('stream', 'source')),
+  name TEXT NOT NULL,
+  UNIQUE (site, gateway, kind, name)
+) STRICT;
+
+CREATE TABLE windows (
+  id INTEGER PRIMARY KEY,
+  series INTEGER NOT NULL REFERENCES series (id),
+  start_ms INTEGER NOT NULL,
+  length_ms INTEGER NOT NULL,
+  revision INTEGER NOT NULL,
+  value REAL,
+  provenance TEXT NOT NULL,
+  method TEXT NOT NULL,
+  coverage REAL NOT NULL,
+  lower REAL,
+  upper REAL,
+  load REAL,
+  maintenance INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (series, start_ms, length_ms, revision)
+) STRICT;
+
+CREATE INDEX emissions_by_start ON emissions (start_ms);
+
+CREATE INDEX events_by_time ON events (time_ms);
+
+CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
+    ON "_sqlite_migrations" ("migration_set", "name");
+
+CREATE INDEX windows_by_start ON windows (start_ms);
