@@ -12,7 +12,7 @@ from agent.web.view import BusState, ClockState, DeviceState, Problem, Snapshot,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abnormal:
-    """One entry of the list «abnormal now»; ``foreign`` texts come in English from the program."""
+    """One entry of the list «abnormal now»; ``what`` and ``hint`` are as the program says them."""
 
     severity: Severity
     title: str
@@ -20,7 +20,6 @@ class Abnormal:
     hint: str = ""
     href: str | None = None
     since_ms: int | None = None
-    count: int = 1
 
     @property
     def shape(self) -> str:
@@ -93,13 +92,15 @@ def _devices(snapshot: Snapshot, say: Presenter) -> Iterator[Abnormal]:
             continue
         dead = device.state is DeviceState.DEAD
         ages = [point.age_s for point in device.points if point.age_s is not None]
+        # a time, not an age: it stays true on a page that is not drawn anew
+        last_ms = snapshot.site.now_ms - round(max(ages, default=0.0) * 1000)
         name = device.name or device.id
         yield Abnormal(
             severity=Severity.ALARM if dead else Severity.WARNING,
             title=say.text(
                 "abnormal.device_dead" if dead else "abnormal.device_stale", device=name
             ),
-            what=say.text("abnormal.last_value", age=say.age(max(ages))) if ages else "",
+            what=say.text("abnormal.last_value", time=say.time(last_ms)) if ages else "",
             href=f"/devices/{device.id}",
         )
 
