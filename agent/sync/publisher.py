@@ -17,17 +17,16 @@ import structlog
 
 from agent.config.sections import Target
 from agent.core import strict_json
-from agent.core.chain import PublicKey
 from agent.core.errors import ProofError, SyncError
 from agent.core.model import Event, Receipt, Severity
 from agent.core.payload import Link
 from agent.core.ports import Clock
-from agent.sync.broker import Broker, split_url
 from agent.sync.connection import Connection
 from agent.sync.flight import SMALLEST_PART_LIMIT, Flight, FlightRules, Key, Shipment
 from agent.sync.model import Handlers, Loss, LossKind, Message, Patience, Will
 from agent.sync.outbox import Outbox
 from agent.sync.receipts import Receipts
+from agent.sync.target import advice, broker_of, pinned_key
 from agent.sync.topics import Topics
 from agent.sync.wire import packets
 
@@ -297,7 +296,7 @@ class Publisher:
             self._report(
                 f"sync.{loss.kind.value}",
                 Severity.ALARM if severe else Severity.WARNING,
-                _advice(loss, self._connection.broker),
+                advice(loss, self._connection.broker),
             )
         self._last_loss = loss.kind
         self._suspect(loss)
@@ -370,50 +369,3 @@ class Publisher:
     def _update_state(self) -> None:
         self.state.in_flight = len(self._flight)
         self.state.blocked = self._flight.blocked
-
-
-def broker_of(target: Target, *, site: str, gateway: str) -> Broker:
-    """The broker of a target section; the client id is unique per site, gateway and target."""
-    host, port, tls = split_url(target.url)
-    return Broker(
-        host=host,
-        port=port,
-        tls=tls,
-        client_id=target.client_id or f"tanshu-{site}-{gateway}-{target.id}",
-        ca=target.ca,
-        certificate=target.certificate,
-        private_key=target.private_key,
-        user=target.user,
-        password_file=target.password_file,
-    )
-
-
-def pinned_key(target: Target) -> PublicKey | None:
-    """The ledger's key that receipts of a target must be signed by; ``None`` without receipts.
-
-    Raises:
-        SyncError: receipts are expected, but no key is configured.
-        ProofError: the configured key is none.
-    """
-    if target.confirm == "puback":
-        return None
-    if target.ledger_key is None:
-        raise SyncError(
-            "no ledger_key, so no receipt could be trusted",
-            where=f"target {target.id}",
-            hint='copy it from `tanshu ledger run`, or set confirm = "puback"',
-        )
-    return PublicKey.from_text(target.ledger_key)
-
-
-def _advice(loss: Loss, broker: Broker) -> str:
-    match loss.kind:
-        case LossKind.TAKEN_OVER:
-            return (
-                f"another client uses the id {broker.client_id} at {broker.address}; "
-                "give each gateway its own id"
-            )
-        case LossKind.REFUSED:
-            return f"{broker.address} refuses: {loss.detail}; check user, certificate and ACL"
-        case _:
-            return f"{broker.address}: {loss.detail}"

@@ -105,7 +105,7 @@ def test_the_untouched_chain_is_accepted() -> None:
     assert script_accepts(BATCHES)
 
 
-@settings(max_examples=600)
+@settings(max_examples=400)
 @given(st.sampled_from(MUTATIONS), st.integers(0, 2), st.integers(0, 2**32))
 def test_a_changed_batch_is_seen(
     mutate: Callable[[bytes, Random], bytes], which: int, seed: int
@@ -126,7 +126,7 @@ def test_missing_and_doubled_batches_are_seen(order: list[int]) -> None:
     assert not script_accepts(batches)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(st.sampled_from(MUTATIONS), st.integers(0, 2**32))
 def test_a_changed_receipt_is_seen(mutate: Callable[[bytes, Random], bytes], seed: int) -> None:
     data = golden("receipt.txt")

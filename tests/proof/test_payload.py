@@ -114,7 +114,7 @@ HEADER: dict[str, object] = {
 EVENT = b'["event",1,"a","b","info",""]'
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.lists(windows | emissions | endpoints | events, max_size=20))
 def test_what_is_sealed_is_what_is_read(records: list[Record]) -> None:
     batch = parse_batch(sealed(records))

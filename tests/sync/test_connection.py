@@ -24,7 +24,7 @@ from agent.core.errors import ProofError, SyncError
 from agent.sync.broker import split_url
 from agent.sync.keys import load_key, load_or_create_key
 from agent.sync.model import LossKind
-from agent.sync.publisher import pinned_key
+from agent.sync.target import pinned_key
 from tests.conftest import Needs
 from tests.sync.harness import (
     LEDGER_KEY,

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -13,6 +14,7 @@ from agent.core.chain import SigningKey
 from agent.core.model import Receipt
 from agent.core.receipt import encode_receipt
 from agent.ledger.database import open_ledger
+from agent.ledger.service import BrokerAccess, LedgerOptions, run_ledger
 from agent.ledger.storage import LedgerStorage
 from agent.ledger.verify import verify
 from tests.conftest import Needs
@@ -25,11 +27,13 @@ from tests.sync.harness import (
     ChildBroker,
     Client,
     LedgerProcess,
+    SystemClock,
     chain,
     embedded,
     gateway,
     ledger,
     mosquitto,
+    new_ledger,
     target,
     until,
 )
@@ -80,6 +84,47 @@ async def test_every_batch_is_receipted(broker: ChildBroker, tmp_path: Path) -> 
     assert_whole(path, 60)
 
 
+async def test_workers_share_the_subscription_and_agree(
+    broker: ChildBroker, tmp_path: Path
+) -> None:
+    path = tmp_path / "ledger.db"
+    async with (
+        ledger(broker, path) as one,
+        ledger(broker, path) as two,
+        gateway(target(broker), chain(60)) as sender,
+    ):
+        await until(lambda: len(sender.outbox.confirmed_seqs()) == 60)
+        assert one.state.committed + two.state.committed == 60
+        assert min(one.state.committed, two.state.committed) > 0
+    assert_whole(path, 60)
+
+
+async def test_the_service_as_it_is_started(broker: ChildBroker, tmp_path: Path) -> None:
+    """Key made at the first start, pinned by the gateway, kept at the second."""
+    path, key_file = tmp_path / "ledger.db", tmp_path / "ledger.key"
+    new_ledger(path).close()
+    options = LedgerOptions(database=path, key_file=key_file, access=BrokerAccess(url=broker.url))
+    keys: list[str] = []
+    for number in (1, 2):
+        stop = asyncio.Event()
+        task = asyncio.create_task(
+            run_ledger(
+                options,
+                clock=SystemClock(),
+                random=Random().random,
+                stop=stop,
+                started=lambda worker: keys.append(worker.state.ledger_key),
+            )
+        )
+        await until(lambda n=number: len(keys) == n)
+        async with gateway(target(broker, ledger_key=keys[0]), chain(5)) as sender:
+            await until(lambda s=sender: len(s.outbox.confirmed_seqs()) == 5)
+        stop.set()
+        await task
+    assert keys[0] == keys[1]
+    assert_whole(path, 5)
+
+
 async def test_birth_and_status_are_kept_and_the_will_says_offline(
     broker: ChildBroker, tmp_path: Path
 ) -> None:
@@ -106,15 +151,15 @@ async def test_ledger_killed_in_mid_run(broker: ChildBroker, tmp_path: Path) -> 
     worker = LedgerProcess(broker, path)
     worker.start()
     try:
-        async with gateway(target(broker, window=10), chain(200)) as sender:
-            for wanted in (20, 80, 140):
+        async with gateway(target(broker, window=10), chain(120)) as sender:
+            for wanted in (20, 70):
                 await until(lambda w=wanted: len(sender.outbox.confirmed_seqs()) >= w)
                 worker.kill()
                 worker.start()
-            await until(lambda: len(sender.outbox.confirmed_seqs()) == 200)
+            await until(lambda: len(sender.outbox.confirmed_seqs()) == 120)
     finally:
         worker.kill()
-    assert_whole(path, 200)
+    assert_whole(path, 120)
 
 
 async def test_broker_killed_in_mid_run(broker: ChildBroker, tmp_path: Path) -> None:
@@ -296,7 +341,12 @@ async def test_a_batch_too_large_for_the_broker_travels_in_parts(
     path = tmp_path / "ledger.db"
     try:
         batches = chain(30, sizes={7: 150_000})
-        async with ledger(broker, path), gateway(target(broker), batches) as sender:
+        # Two workers on one shared subscription: each gets some of the parts.
+        async with (
+            ledger(broker, path),
+            ledger(broker, path),
+            gateway(target(broker), batches) as sender,
+        ):
             await until(lambda: len(sender.outbox.confirmed_seqs()) == 30)
             losses = [code for code in sender.codes() if code == "sync.online"]
             assert len(losses) <= (0 if "max_packet" in setting else 1)
