@@ -49,7 +49,7 @@ class Book(Protocol):
     def add_events(self, owner: Owner, events: Iterable[Event]) -> int: ...
 
     def current_windows(
-        self, owner: Owner, span: Span, stream: str | None = None
+        self, owner: Owner, span: Span, stream: str | None = None, limit: int | None = None
     ) -> Sequence[Window]: ...
 
     def current_emissions(

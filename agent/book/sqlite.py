@@ -152,15 +152,15 @@ class SqliteBook:
         )
 
     def current_windows(
-        self, owner: Owner, span: Span, stream: str | None = None
+        self, owner: Owner, span: Span, stream: str | None = None, limit: int | None = None
     ) -> Sequence[Window]:
         """The highest revision of each window that starts in the span, by time and stream."""
         where, parameters = self._scope(owner, "stream", span, stream)
         rows = self._connection.execute(
             f"SELECT name, {WINDOW_COLUMNS}, max(revision) FROM windows "
             f"JOIN series ON series.id = windows.series WHERE {where} "
-            "GROUP BY series, start_ms, length_ms ORDER BY start_ms, name",
-            parameters,
+            "GROUP BY series, start_ms, length_ms ORDER BY start_ms, name LIMIT ?",
+            (*parameters, -1 if limit is None else limit),
         )
         return [window_of(row) for row in rows]
 

@@ -14,7 +14,6 @@ import click
 from agent.cli.options import find_site_file, json_option, site_option
 from agent.core.errors import StoreError, UsageError
 
-
 WIDE = 400
 
 

@@ -16,7 +16,7 @@ from agent.daemon import emissions
 from agent.daemon.buses import bus_view, meter_state
 from agent.daemon.delivery import Deliveries
 from agent.daemon.service import Gateway
-from agent.store.batches import Batches, BatchRow
+from agent.store.batches import Batches
 from agent.web.view import (
     BatchView,
     ClockState,
@@ -134,8 +134,9 @@ class View:
     async def windows(self, query: WindowQuery) -> Sequence[Window]:
         """Current windows in a span."""
         span = Span(from_ms=query.from_ms, to_ms=query.to_ms)
-        found = self._book.current_windows(self._gateway.owner, span, query.stream)
-        return found[: query.limit]
+        return self._book.current_windows(
+            self._gateway.owner, span, query.stream, limit=query.limit
+        )
 
     async def emissions(self, query: EmissionQuery) -> Sequence[EmissionRow]:
         """Emission sums as asked."""
@@ -158,16 +159,11 @@ class View:
                 window_to_ms=row.window_to_ms,
                 sealed_ms=row.created_ms,
                 sent_ms=None,
-                receipted_ms=self._receipted_ms(target.id, row),
+                receipted_ms=self._batches.confirmed_ms(target.id, row),
             )
             for row in self._batches.latest(limit)
             for target in self._gateway.config.targets
         ][:limit]
-
-    def _receipted_ms(self, target: str, row: BatchRow) -> int | None:
-        if not self._batches.is_confirmed(target, row):
-            return None
-        return self._batches.through(target, row.epoch)[1]
 
     def _site(self, now_ms: int) -> SiteView:
         gateway = self._gateway

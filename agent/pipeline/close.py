@@ -112,6 +112,7 @@ class WindowCloser:
                 length_ms=self._config.window_ms,
                 loads=loads,
                 max_gap_ms=max_gap_ms(stream),
+                known_to_ms=now_ms,
             )
             windows.extend(closing.windows)
             book.add_endpoints(self._owner, closing.endpoints)

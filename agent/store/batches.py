@@ -154,6 +154,11 @@ class Batches:
             "through = max(through, excluded.through), confirmed_ms = excluded.confirmed_ms",
             (target, epoch, through, now_ms),
         )
+        self._connection.execute(
+            "INSERT INTO target_receipts (target, epoch, through, confirmed_ms) "
+            "VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (target, epoch, through, now_ms),
+        )
         for first, last in held:
             self._connection.execute(
                 "INSERT INTO target_held (target, epoch, seq) "
@@ -174,6 +179,15 @@ class Batches:
             (target, epoch),
         ).fetchone()
         return (0, None) if row is None else (int(row[0]), int(row[1]))
+
+    def confirmed_ms(self, target: str, row: BatchRow) -> int | None:
+        """When a target confirmed this batch with all before it."""
+        found = self._connection.execute(
+            "SELECT confirmed_ms FROM target_receipts WHERE target = ? AND epoch = ? "
+            "AND through >= ? ORDER BY through LIMIT 1",
+            (target, row.epoch, row.seq),
+        ).fetchone()
+        return None if found is None else int(found[0])
 
     def highest_through(self, epoch: str) -> int:
         """The last batch of an epoch that any target has confirmed with all before it."""

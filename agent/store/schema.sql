@@ -156,6 +156,14 @@ CREATE TABLE target_marks (
   PRIMARY KEY (target, epoch)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE target_receipts (
+  target TEXT NOT NULL,
+  epoch TEXT NOT NULL,
+  through INTEGER NOT NULL,
+  confirmed_ms INTEGER NOT NULL,
+  PRIMARY KEY (target, epoch, through)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE unplaced_readings (
   boot TEXT NOT NULL,
   monotonic_ns INTEGER NOT NULL,

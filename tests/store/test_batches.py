@@ -44,6 +44,8 @@ def test_through_and_held_both_count(database: Database) -> None:
     assert open_seqs(batches, "ledger") == [("a", 3), ("a", 6)]
     assert batches.depth("ledger") == (2, 30)
     assert batches.confirmed_count("ledger") == 4
+    newest_first = batches.latest(6)
+    assert [batches.confirmed_ms("ledger", row) for row in newest_first[3:]] == [None, 99, 99]
     assert open_seqs(batches, "other") == [("a", seq) for seq in range(1, 7)]
     assert [batches.is_confirmed("ledger", row) for row in batches.latest(6)] == [
         False,

@@ -95,6 +95,15 @@ CREATE TABLE target_marks (
   PRIMARY KEY (target, epoch)
 ) STRICT, WITHOUT ROWID;
 
+-- Every step forward of a target's cursor: when which batch was confirmed.
+CREATE TABLE target_receipts (
+  target TEXT NOT NULL,
+  epoch TEXT NOT NULL,
+  through INTEGER NOT NULL,
+  confirmed_ms INTEGER NOT NULL,
+  PRIMARY KEY (target, epoch, through)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE target_held (
   target TEXT NOT NULL,
   epoch TEXT NOT NULL,

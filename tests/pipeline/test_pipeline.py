@@ -1,0 +1,286 @@
+"""From readings to windows, emissions and batches, restart-safe, on a real file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent.book.ports import Span
+from agent.book.sqlite import SqliteBook
+from agent.core.errors import StoreError
+from agent.core.model import Emission, Provenance, Quality, Sample, Window
+from agent.core.payload import check_follows, decode_records, parse_batch
+from agent.pipeline.calendar import due_periods, run_due
+from agent.pipeline.clock_trust import EARLIEST_PLAUSIBLE_MS, ClockTrust, is_plausible
+from agent.store.batches import Batches
+from agent.store.sealed import SealedArchive
+from tests.fake_clock import FakeClock
+from tests.pipeline.site import GRID_2023, Bench
+
+EVERYTHING = Span(from_ms=0, to_ms=1 << 60)
+START_MS = 1_795_000_000_000
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path, FakeClock(START_MS), sealed=True)
+    yield made
+    made.close()
+
+
+def windows(bench: Bench, stream: str) -> list[Window]:
+    return list(
+        SqliteBook(bench.database.connection).current_windows(bench.owner, EVERYTHING, stream)
+    )
+
+
+def emissions(bench: Bench) -> list[Emission]:
+    return list(SqliteBook(bench.database.connection).current_emissions(bench.owner, EVERYTHING))
+
+
+def test_windows_add_up_to_the_register_and_emissions_follow(bench: Bench) -> None:
+    bench.read(600)
+    bench.pipeline.run_due(bench.clock.now_ms())
+    found = windows(bench, "a.energy")
+    assert len(found) >= 8
+    assert [window.start_ms % 60_000 for window in found] == [0] * len(found)
+    assert all(window.provenance is Provenance.MEASURED for window in found)
+    assert all(window.load == pytest.approx(90) for window in found)
+    assert sum(window.value or 0 for window in found) == pytest.approx(6.0 * len(found), abs=0.011)
+    booked = [item for item in emissions(bench) if item.source == "sa"]
+    assert len(booked) == len(found)
+    for window, emission in zip(found, booked, strict=True):
+        assert emission.kgco2e == pytest.approx((window.value or 0) * GRID_2023, rel=1e-12)
+        assert emission.inputs == (("a.energy", window.revision),)
+        assert emission.factor.unit == "kgCO2e/kWh"
+
+
+def test_a_second_pass_books_nothing(bench: Bench) -> None:
+    bench.read(300)
+    bench.pipeline.run_due(bench.clock.now_ms())
+    before = bench.database.connection.execute("SELECT count(*) FROM windows").fetchone()
+    assert bench.pipeline.run_due(bench.clock.now_ms()) == 0
+    assert bench.database.connection.execute("SELECT count(*) FROM windows").fetchone() == before
+
+
+def test_a_silent_meter_is_estimated_then_replaced_by_what_its_register_says(bench: Bench) -> None:
+    bench.read(600)
+    bench.pipeline.run_due(bench.clock.now_ms())
+    for _ in range(5):
+        bench.read(60, skip=("a",))
+        bench.pipeline.run_due(bench.clock.now_ms())
+    provisional = [w for w in windows(bench, "a.energy") if w.provenance is Provenance.ESTIMATED]
+    assert len(provisional) >= 3
+    assert provisional[-1].value == pytest.approx(6.0, rel=0.05)
+    assert [e.estimated_share for e in emissions(bench) if e.source == "sa"][-1] == 1.0
+    bench.read(180)
+    bench.pipeline.run_due(bench.clock.now_ms())
+    current = windows(bench, "a.energy")
+    replaced = [w for w in current if w.start_ms in {old.start_ms for old in provisional}]
+    assert all(w.revision >= 1 for w in replaced)
+    assert all(w.provenance is not Provenance.ESTIMATED for w in current)
+    assert sum(w.value or 0 for w in current) == pytest.approx(6.0 * len(current), abs=0.011)
+    events = SqliteBook(bench.database.connection).events(bench.owner, EVERYTHING)
+    assert {event.code for event in events} >= {"gap.opened", "gap.closed"}
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(cuts=st.lists(st.integers(1, 400), min_size=1, max_size=6), gap=st.integers(0, 240))
+def test_restarts_anywhere_change_nothing(
+    tmp_path_factory: pytest.TempPathFactory, cuts: list[int], gap: int
+) -> None:
+    """Closing at any instants and restarting in between ends in the same current windows."""
+    whole = Bench(tmp_path_factory.mktemp("whole"), FakeClock(START_MS))
+    parts_folder, parts_clock = tmp_path_factory.mktemp("parts"), FakeClock(START_MS)
+    parts = Bench(parts_folder, parts_clock)
+    for seconds in cuts:
+        whole.read(seconds)
+        whole.recorder.flush()
+        parts.read(seconds)
+        parts.pipeline.run_due(parts_clock.now_ms())
+        parts.close()
+        parts = Bench(parts_folder, parts_clock)
+        whole.read(gap, skip=("a", "b"))
+        parts.read(gap, skip=("a", "b"))
+    for bench in (whole, parts):
+        bench.read(300)
+        bench.pipeline.run_due(bench.clock.now_ms())
+    for stream in ("a.energy", "b.energy"):
+        left, right = windows(whole, stream), windows(parts, stream)
+        assert [(w.start_ms, w.value, w.provenance) for w in left] == [
+            (w.start_ms, w.value, w.provenance) for w in right
+        ]
+    whole.close()
+    parts.close()
+
+
+def test_batches_hold_every_record_once_and_chain(bench: Bench) -> None:
+    for _ in range(6):
+        bench.read(100)
+        bench.pipeline.run_due(bench.clock.now_ms())
+    batches = Batches(bench.database.connection)
+    rows = list(reversed(batches.latest(100)))
+    assert len(rows) >= 4
+    previous = None
+    carried: list[object] = []
+    for row in rows:
+        data = batches.data(row.epoch, row.seq)
+        assert data is not None
+        batch = parse_batch(data)
+        check_follows(batch, previous)
+        previous = batch.link
+        carried += decode_records(batch)
+    book = SqliteBook(bench.database.connection)
+    booked = [w for _, w in book.windows_after(bench.owner, 0, 10**6)]
+    booked_emissions = [e for _, e in book.emissions_after(bench.owner, 0, 10**6)]
+    assert [item for item in carried if isinstance(item, Window)] == booked
+    assert [item for item in carried if isinstance(item, Emission)] == booked_emissions
+
+
+def test_without_a_target_nothing_is_sealed_and_later_all_of_it(tmp_path: Path) -> None:
+    clock = FakeClock(START_MS)
+    alone = Bench(tmp_path, clock)
+    alone.read(600)
+    assert alone.pipeline.run_due(clock.now_ms()) == 0
+    first = windows(alone, "a.energy")[0]
+    assert Batches(alone.database.connection).latest(1) == []
+    alone.close()
+    served = Bench(tmp_path, clock, sealed=True)
+    served.read(120)
+    assert served.pipeline.run_due(clock.now_ms()) > 0
+    batches = Batches(served.database.connection)
+    oldest = batches.data("ab" * 16, 1)
+    assert oldest is not None
+    assert first in decode_records(parse_batch(oldest))
+    served.close()
+
+
+def test_a_box_off_over_midnight_makes_up_each_period_exactly_once(tmp_path: Path) -> None:
+    clock = FakeClock(START_MS)
+    bench = Bench(tmp_path, clock)
+    bench.read(120)
+    bench.pipeline.run_due(clock.now_ms())
+    bench.close()
+    clock.advance(3 * 86_400)
+    for _ in range(2):  # restarted twice: the second start finds nothing to do
+        bench = Bench(tmp_path, clock)
+        bench.read(60)
+        bench.pipeline.run_due(clock.now_ms())
+        bench.close()
+    bench = Bench(tmp_path, clock)
+    runs = bench.database.connection.execute(
+        "SELECT job, count(*), count(DISTINCT period_ms) FROM job_runs GROUP BY job ORDER BY job"
+    ).fetchall()
+    assert runs == [("daily-check", 4, 4), ("hour-seal", 73, 73)]
+    checked = [
+        event
+        for event in SqliteBook(bench.database.connection).events(bench.owner, EVERYTHING, 1000)
+        if event.code == "store.checked"
+    ]
+    assert len(checked) == 3
+    assert SealedArchive(bench.database.connection).is_sealed(START_MS // 3_600_000 * 3_600_000)
+    bench.close()
+
+
+def test_work_that_fails_is_not_marked_as_done(bench: Bench) -> None:
+    job = bench.pipeline.jobs[1]
+    run_due(job, bench.database, bench.clock.now_ms())
+    bench.clock.advance(86_400)
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    broken = type(job)(name=job.name, start_of=job.start_of, next_start=job.next_start, work=fail)
+    with pytest.raises(ZeroDivisionError):
+        run_due(broken, bench.database, bench.clock.now_ms())
+    assert run_due(job, bench.database, bench.clock.now_ms()) == 1
+    assert run_due(job, bench.database, bench.clock.now_ms()) == 0
+
+
+def test_periods_are_those_between_the_last_done_and_now(bench: Bench) -> None:
+    hour = bench.pipeline.jobs[0]
+    assert due_periods(hour, None, START_MS) == []
+    last = START_MS // 3_600_000 * 3_600_000
+    assert due_periods(hour, last, last + 3 * 3_600_000 + 5) == [
+        last + 3_600_000,
+        last + 2 * 3_600_000,
+    ]
+    assert due_periods(hour, last, last - 86_400_000) == []
+
+
+def test_a_failed_write_keeps_the_readings_and_says_so(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.read(3)
+    transaction = bench.database.transaction
+
+    def full() -> object:
+        raise StoreError("database or disk is full", where="gw.db")
+
+    monkeypatch.setattr(bench.database, "transaction", full)
+    assert bench.recorder.flush() == 0
+    assert bench.recorder.volatile == 9
+    monkeypatch.setattr(bench.database, "transaction", transaction)
+    bench.read(1)
+    assert bench.recorder.flush() == 12
+    assert bench.recorder.volatile == 0
+
+
+def test_readings_under_a_wrong_clock_wait_and_are_placed_when_it_is_right(tmp_path: Path) -> None:
+    clock = FakeClock(1000)  # 1970
+    bench = Bench(tmp_path, clock)
+    for second in range(100):
+        clock.advance(1)
+        bench.recorder.put([bench.sample("a.energy", 1000 + second * 0.1)])
+    bench.pipeline.run_due(clock.now_ms())
+    assert not bench.recorder.trust.trusted
+    assert bench.readings.count(0, 1 << 46) == 0
+    clock.wall_ms = float(START_MS)
+    clock.advance(1)
+    bench.recorder.put([bench.sample("a.energy", 1010.0)])
+    bench.recorder.flush()
+    assert bench.recorder.trust.trusted
+    series = bench.readings.good(["a.energy"], 0, 1 << 46)["a.energy"]
+    assert len(series.times_ms) == 101
+    assert series.times_ms[-1] - series.times_ms[0] == 100_000
+    assert series.times_ms[-1] == START_MS + 1000
+    bench.close()
+
+
+def test_a_clock_step_is_an_event(bench: Bench) -> None:
+    bench.read(5)
+    bench.recorder.flush()
+    bench.clock.wall_ms += 3_600_000
+    bench.read(1)
+    bench.recorder.flush()
+    codes = [e.code for e in SqliteBook(bench.database.connection).events(bench.owner, EVERYTHING)]
+    assert codes == ["clock.stepped"]
+
+
+def test_when_a_clock_can_be_right() -> None:
+    assert not is_plausible(0, None)
+    assert is_plausible(EARLIEST_PLAUSIBLE_MS, None)
+    assert not is_plausible(START_MS, START_MS + 86_400_000)
+    trust = ClockTrust(None)
+    assert trust.observe(START_MS, 0) == "trusted"
+    assert trust.observe(START_MS + 1000, 1_000_000_000) is None
+    assert trust.observe(1000, 2_000_000_000) == "untrusted"
+
+
+def test_only_good_readings_count_from_the_first_good_one(bench: Bench) -> None:
+    def missing() -> Sample:
+        return Sample(
+            point="a.energy",
+            time_ms=bench.clock.now_ms(),
+            monotonic_ns=0,
+            value=None,
+            quality=Quality.MISSING,
+        )
+
+    bench.recorder.put([missing()])
+    bench.recorder.put([bench.sample("a.energy", 1.0), missing()])
+    assert (bench.recorder.tally.good, bench.recorder.tally.missing) == (1, 1)
