@@ -33,6 +33,7 @@ BABBLE_LIMIT = 4  # slowest replies of unbroken noise after which the bus counts
 SLOWEST_MARGIN = 1.25
 SLOWEST_LIMIT_NS = 10 * NS
 TURNAROUND_DECAY = 0.95
+TURNAROUND_GAIN = 0.8
 MS = 1_000_000
 
 
@@ -200,10 +201,13 @@ class RtuMaster:
         elapsed_ns = self._wire.monotonic_ns() - sent_ns
         spare_ns = max(0, elapsed_ns - self._reply_ns(request.count))
         known = self._turnaround_ns.get(request.unit, float(self._silence_ns))
-        # Looking too early costs a little work, looking too late costs time on the bus: come a
-        # little earlier after every reply that was there already.
+        # Looking too early costs a little work, looking too late costs time on the bus: come
+        # clearly earlier after a reply that was there already, a little later after one that
+        # was not.
         self._turnaround_ns[request.unit] = (
-            known * TURNAROUND_DECAY if at_once else min(spare_ns, 2 * known + MS)
+            known * TURNAROUND_DECAY
+            if at_once
+            else min(known + TURNAROUND_GAIN * (spare_ns - known), known * 1.1 + MS // 5)
         )
         return Reply(
             registers=match.registers,

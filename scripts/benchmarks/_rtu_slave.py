@@ -1,7 +1,7 @@
 """Ten slaves without turnaround time on a pseudo-terminal whose line takes the baud rate's time.
 
-Called by the benchmark `rtu` as a process of its own: `_rtu_slave.py BAUD FIFO DEAD_UNITS`. Prints the
-port; when its input ends it prints what the line counted as JSON.
+The benchmark `rtu` runs it as a process of its own: `_rtu_slave.py BAUD FIFO DEAD_UNITS`. It prints
+the port, and when its input ends, what the line counted as JSON.
 """
 
 from __future__ import annotations
