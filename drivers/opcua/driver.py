@@ -44,6 +44,7 @@ class OpcUaStatistics:
     future_times: int = 0  # values whose source's clock is ahead of the server's
     lost_notifications: int = 0  # neither received nor sent again
     history_values: int = 0
+    history_refused: dict[str, str] = field(default_factory=dict)  # point -> why, last time
     clock_offset_ms: int = 0  # server's clock minus this gateway's
     certificate_end_ms: int | None = None  # end of validity of the server's certificate
     bad_nodes: dict[str, str] = field(default_factory=dict)  # point -> why
@@ -209,7 +210,8 @@ class OpcUaDriver:
             and (node := session.node_id(point.address)) is not None
         ]
         buffer: list[Publish] = []
-        async for gap, changes in read_gaps(session, await readable(session, gaps)):
+        refused: dict[int, str] = {}
+        async for gap, changes in read_gaps(session, await readable(session, gaps), refused):
             past = self._readings.past(gap.handle, changes, self._clock.monotonic_ns())
             self.statistics.history_values += len(past)
             if past:
@@ -220,6 +222,7 @@ class OpcUaDriver:
                 for message in buffer:
                     yield self._samples(message)
                 buffer.clear()
+        self.statistics.history_refused = {self._points[h].id: why for h, why in refused.items()}
         for message in buffer:
             if samples := self._samples(message):
                 yield samples

@@ -9,7 +9,10 @@ from typing import Final
 
 from asyncua import ua
 
-from drivers.opcua.session import BATCH, Session, milliseconds, plain
+from agent.core.errors import DeviceRefused
+from drivers.opcua.codec import milliseconds, plain
+from drivers.opcua.errors import status_name
+from drivers.opcua.session import BATCH, Session
 from drivers.opcua.wire import Change
 
 _HISTORY_READ: Final = 0x04  # bit of UserAccessLevel, OPC 10000-3 §8.57
@@ -49,13 +52,14 @@ class _Read:
 
 
 async def read_gaps(
-    session: Session, gaps: Sequence[Gap]
+    session: Session, gaps: Sequence[Gap], refused: dict[int, str]
 ) -> AsyncIterator[tuple[Gap, list[Change]]]:
     """The values recorded after each gap began, node by node, oldest first, none twice.
 
-    One call serves several nodes and returns at most 1000 values of each; a node whose history
-    is refused is left out, the others go on. A server that stops at the limit without a
-    continuation point is asked again from its last value.
+    One call serves several nodes and returns at most 1000 values of each. A node whose history
+    is refused goes into ``refused`` with the reason, the others go on; a call that is refused as
+    such is tried with half of its nodes. A server that stops at the limit without a continuation
+    point is asked again from its last value.
     """
     end = _moment(await session.current_time_ms() + _END_MARGIN_MS)
     size = session.limits.history
@@ -63,25 +67,40 @@ async def read_gaps(
     after_ms = {gap.handle: gap.after_ms for gap in gaps}
     for start in range(0, len(gaps), size):
         part = gaps[start : start + size]
-        reads = [_Read(gap=gap, begin_ms=part[0].after_ms) for gap in part]
-        while reads:
-            now = [read for read in reads if read.begin_ms == reads[0].begin_ms]
-            later = [read for read in reads if read.begin_ms != reads[0].begin_ms]
-            results = await session.history(
-                [(read.gap.node, read.continuation) for read in now],
-                _moment(now[0].begin_ms),
-                end,
-            )
-            for read, result in zip(now, results, strict=False):
-                if result.StatusCode.is_good():
-                    values = getattr(result.HistoryData, "DataValues", None) or []
-                    handle = read.gap.handle
-                    changes = [_change(handle, value) for value in values]
-                    news = [change for change in changes if _time_ms(change) > after_ms[handle]]
-                    after_ms[handle] = max(map(_time_ms, news), default=after_ms[handle])
-                    yield read.gap, news
-                    later += _following(read, changes, result.ContinuationPoint)
-            reads = later
+        calls = [[_Read(gap=gap, begin_ms=part[0].after_ms) for gap in part]]
+        while calls:
+            reads = calls.pop()
+            try:
+                results = await session.history(
+                    [(read.gap.node, read.continuation) for read in reads],
+                    _moment(reads[0].begin_ms),
+                    end,
+                )
+            except DeviceRefused as error:
+                half = len(reads) // 2
+                if not half:
+                    refused[reads[0].gap.handle] = error.what
+                calls += [few for few in (reads[:half], reads[half:]) if half]
+                continue
+            following: list[_Read] = []
+            for read, result in zip(reads, results, strict=False):
+                handle = read.gap.handle
+                if not result.StatusCode.is_good():
+                    refused[handle] = status_name(int(result.StatusCode.value))
+                    continue
+                values = getattr(result.HistoryData, "DataValues", None) or []
+                changes = [_change(handle, value) for value in values]
+                news = [change for change in changes if _time_ms(change) > after_ms[handle]]
+                after_ms[handle] = max(map(_time_ms, news), default=after_ms[handle])
+                yield read.gap, news
+                following += _following(read, changes, result.ContinuationPoint)
+            calls += _alike(following)
+
+
+def _alike(reads: list[_Read]) -> list[list[_Read]]:
+    """Reads that begin at the same time, and so fit into one call."""
+    begins = sorted({read.begin_ms for read in reads})
+    return [[read for read in reads if read.begin_ms == begin_ms] for begin_ms in begins]
 
 
 def _following(read: _Read, changes: list[Change], continuation: bytes | None) -> list[_Read]:

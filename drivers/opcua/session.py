@@ -18,13 +18,14 @@ from asyncua import Client, ua
 from asyncua.common.utils import Buffer
 from asyncua.crypto import security_policies
 from asyncua.crypto.uacrypto import CertProperties
-from asyncua.ua.ua_binary import struct_from_binary, variant_from_binary
+from asyncua.ua.ua_binary import struct_from_binary
 
 from agent.config import sections
-from agent.core.errors import PortError, ReplyInvalid
+from agent.core.errors import DeviceRefused, PortError, ReplyInvalid
 from agent.core.ports import Clock
 from drivers.opcua import security, wire
-from drivers.opcua.errors import bus_errors
+from drivers.opcua.codec import decode_other, milliseconds
+from drivers.opcua.errors import bus_errors, status_name
 from drivers.opcua.nodes import NodeAddress
 
 DEFAULT_PORT: Final = 4840
@@ -167,9 +168,15 @@ class Session:
             request.Parameters.SubscriptionId = subscription
             request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
             request.Parameters.ItemsToCreate = [_item_request(item) for item in part]
-            response = await self._call(
-                request, ua.CreateMonitoredItemsResponse, f"monitoring {len(part)} nodes"
-            )
+            try:
+                response = await self._call(
+                    request, ua.CreateMonitoredItemsResponse, f"monitoring {len(part)} nodes"
+                )
+            except PortError as error:
+                if not _too_many(error) or size == 1:
+                    raise
+                size //= 2
+                continue
             if len(response.Results) != len(part):
                 raise ReplyInvalid(
                     f"{len(response.Results)} results for {len(part)} monitored items",
@@ -213,10 +220,23 @@ class Session:
     async def read(self, nodes: Sequence[ua.NodeId], attribute: ua.AttributeIds) -> list[Any]:
         """One attribute of many nodes; None where the server gives a bad status."""
         values: list[Any] = []
-        for start in range(0, len(nodes), self.limits.read):
-            part = list(nodes[start : start + self.limits.read])
-            with bus_errors(self.where, "reading attributes"):
-                results = await self._client.uaclient.read_attributes(part, attribute)
+        size = self.limits.read
+        while len(values) < len(nodes):
+            part = list(nodes[len(values) : len(values) + size])
+            try:
+                with bus_errors(self.where, "reading attributes"):
+                    results = await self._client.uaclient.read_attributes(part, attribute)
+            except PortError as error:
+                if not _too_many(error) or size == 1:
+                    raise
+                size //= 2
+                continue
+            if len(results) != len(part):
+                raise ReplyInvalid(
+                    f"{len(results)} results for {len(part)} nodes",
+                    where=self.where,
+                    hint="look into the server's log",
+                )
             values.extend(
                 result.Value.Value if result.StatusCode.is_good() and result.Value else None
                 for result in results
@@ -226,7 +246,10 @@ class Session:
     async def history(
         self, requests: Sequence[tuple[ua.NodeId, bytes | None]], start: datetime, end: datetime
     ) -> list[ua.HistoryReadResult]:
-        """One call of raw history for several nodes, each with its continuation point."""
+        """One call of raw history for several nodes, each with its continuation point.
+
+        Raises DeviceRefused if the server refuses the call as such.
+        """
         details = ua.ReadRawModifiedDetails()
         details.IsReadModified = False
         details.StartTime = start
@@ -243,9 +266,17 @@ class Session:
             value.ContinuationPoint = continuation
             parameters.NodesToRead.append(value)
         with bus_errors(self.where, "reading history"):
-            results: list[ua.HistoryReadResult] = await self._client.uaclient.history_read(
-                parameters
-            )
+            try:
+                results: list[ua.HistoryReadResult] = await self._client.uaclient.history_read(
+                    parameters
+                )
+            except ua.UaStatusCodeError as error:
+                raise DeviceRefused(
+                    f"history is refused: {status_name(error.code)}",
+                    code=error.code,
+                    where=self.where,
+                    hint="check the user's right to read history at the server",
+                ) from error
         return results
 
     def _new_client(self) -> Client:
@@ -351,37 +382,6 @@ def endpoint_url(bus: sections.Bus) -> str:
     return f"opc.tcp://{host}:{port}{url.path}"
 
 
-def decode_other(data: bytes, at: int) -> tuple[Any, int]:
-    """A variant that is no scalar, as plain text where it has one; the codec's job."""
-    buffer = Buffer(data, at)
-    try:
-        value = variant_from_binary(buffer).Value
-    except (ua.UaError, ValueError, TypeError, KeyError) as error:
-        raise wire.WireError(f"value at byte {at} cannot be decoded: {error}") from error
-    return plain(value), buffer.cur_pos
-
-
-def plain(value: Any) -> Any:
-    """The text in a LocalizedText or QualifiedName, ISO 8601 for times, hex for bytes."""
-    if isinstance(value, ua.LocalizedText):
-        return value.Text
-    if isinstance(value, ua.QualifiedName):
-        return value.Name
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return value.hex()
-    return value
-
-
-def milliseconds(moment: datetime | None) -> int:
-    """UTC milliseconds of a time of the client library (aware, or naive and meant as UTC)."""
-    if moment is None:
-        return 0
-    naive = moment.replace(tzinfo=None)
-    return round((naive - datetime(1970, 1, 1)).total_seconds() * 1000)  # noqa: DTZ001
-
-
 def _item_request(item: Item) -> ua.MonitoredItemCreateRequest:
     request = ua.MonitoredItemCreateRequest()
     request.ItemToMonitor.NodeId = item.node
@@ -392,6 +392,11 @@ def _item_request(item: Item) -> ua.MonitoredItemCreateRequest:
     request.RequestedParameters.QueueSize = item.queue
     request.RequestedParameters.DiscardOldest = True
     return request
+
+
+def _too_many(error: PortError) -> bool:
+    """True if the server takes fewer nodes in one call than it said, or said nothing."""
+    return isinstance(error.__cause__, ua.uaerrors.BadTooManyOperations)
 
 
 def _limit(value: Any, default: int) -> int:

@@ -1,6 +1,6 @@
 // A third-party OPC UA server for the tests and the benchmark: doubles that change on a timer.
 //
-// usage: node node_server.js PACKAGE COUNT PERIOD_MS
+// usage: node node_server.js PACKAGE COUNT PERIOD_MS PORT
 // PACKAGE is the folder of node-opcua-server. Writes one line of JSON with its port when it is
 // ready, then one line with the number of changes made for each line on stdin; "stop" ends them.
 "use strict";
@@ -11,7 +11,8 @@ const path = require("path");
 const readline = require("readline");
 const { createRequire } = require("module");
 
-const [folder, count, periodMs] = [process.argv[2], +process.argv[3], +process.argv[4]];
+const [folder, ...numbers] = process.argv.slice(2);
+const [count, periodMs, port] = numbers.map(Number);
 const beside = createRequire(path.join(folder, "package.json"));
 const { OPCUAServer } = require(folder);
 const { Variant, DataType } = beside("node-opcua-variant");
@@ -27,7 +28,7 @@ async function main() {
   });
   await certificates.initialize();
   const server = new OPCUAServer({
-    port: 0,
+    port,
     hostname: "127.0.0.1",
     serverCertificateManager: certificates,
     userCertificateManager: certificates,

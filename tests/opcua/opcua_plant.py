@@ -168,6 +168,8 @@ class Listener:
         """Wait for a condition over what was heard; the timeout only guards against a hang."""
         async with asyncio.timeout(timeout_s):
             while not condition():
+                if self.ended is not None:
+                    raise self.ended
                 self._news.clear()
                 await self._news.wait()
 

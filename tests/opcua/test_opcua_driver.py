@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from asyncua import Client, ua
+from asyncua.client.ua_client import UaClient
 from asyncua.common.callback import CallbackType
+from asyncua.common.utils import ServiceError
+from asyncua.server.monitored_item_service import MonitoredItemService
 from opcua_plant import URI, Dcs, bus_of, dcs, driver_of, free_port, listening, point, wire_to
 
 from agent.core.errors import BusError, PortError, ReplyTimeout
@@ -281,3 +284,45 @@ async def test_an_undecodable_value_costs_one_session_and_not_the_others(
             assert heard.of("odd")[0].quality is Quality.MISSING
         assert driver.statistics.invalid == 1
         assert "cannot be decoded" in driver.statistics.bad_nodes["m.odd"]
+
+
+async def test_a_server_that_refuses_history_still_gives_its_changes(
+    server: Dcs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    async def refuse(client: Any, parameters: ua.HistoryReadParameters) -> Any:
+        calls.append(len(parameters.NodesToRead))
+        raise ua.uaerrors.BadHistoryOperationUnsupported
+
+    names = ["a", "b", "c"]
+    async with server.having(dict.fromkeys(names, 0.0), historize=names) as plant:
+        driver = driver_of(bus_of(plant.port), *map(point, names))
+        async with listening(driver) as heard:
+            await heard.until(lambda: all(heard.of(name) for name in names))
+        monkeypatch.setattr(UaClient, "history_read", refuse)
+        async with listening(driver) as heard:
+            await plant.write("a", 5.0)
+            await heard.until(lambda: 5.0 in heard.values("a"))
+    assert sorted(calls) == [1, 1, 1, 2, 3]
+    assert set(driver.statistics.history_refused) == {"m.a", "m.b", "m.c"}
+    assert "BadHistoryOperationUnsupported" in driver.statistics.history_refused["m.a"]
+
+
+async def test_a_server_that_takes_few_nodes_per_call_gets_few(
+    server: Dcs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = MonitoredItemService.create_monitored_items
+
+    async def few(service: Any, parameters: ua.CreateMonitoredItemsParameters) -> Any:
+        if len(parameters.ItemsToCreate) > 3:
+            raise ServiceError(ua.StatusCodes.BadTooManyOperations)
+        return await create(service, parameters)
+
+    monkeypatch.setattr(MonitoredItemService, "create_monitored_items", few)
+    names = [f"v{i}" for i in range(10)]
+    async with server.having(dict.fromkeys(names, 1.0)) as plant:
+        driver = driver_of(bus_of(plant.port), *map(point, names))
+        async with listening(driver) as heard:
+            await heard.until(lambda: all(heard.of(name) for name in names))
+        assert driver.statistics.bad_nodes == {}

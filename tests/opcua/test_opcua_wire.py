@@ -12,7 +12,7 @@ from asyncua.ua.ua_binary import struct_to_binary
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.opcua.session import decode_other, plain
+from drivers.opcua.codec import decode_other, plain
 from drivers.opcua.wire import Publish, WireError, decode_publish, decode_republish
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
