@@ -74,8 +74,8 @@ def bus_section(**more: object) -> sections.Bus:
         id="bus",
         driver="any",
         baud=BAUD,
-        timeout_s=0.15,
-        slowest_reply_s=0.2,
+        timeout_s=0.2,
+        slowest_reply_s=0.35,
         **more,  # type: ignore[arg-type]
     )
 
@@ -153,7 +153,7 @@ async def test_a_dead_meter_leaves_the_bus_fit_for_the_next(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_late_reply_is_thrown_away(kind: str) -> None:
-    async with bench(kind, late=lambda number: 0.18 if number == 0 else 0.0) as made:
+    async with bench(kind, late=lambda number: 0.25 if number == 0 else 0.0) as made:
         with pytest.raises(ReplyTimeout):
             await made.driver.read("m1")
         for unit in (2, 1, 2):
