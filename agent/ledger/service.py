@@ -16,7 +16,7 @@ import structlog
 from agent.book.database import Database
 from agent.book.ports import Owner
 from agent.core.chain import SigningKey
-from agent.core.errors import SyncError
+from agent.core.errors import SyncError, TanshuError
 from agent.core.model import Receipt
 from agent.core.ports import Clock
 from agent.core.receipt import encode_receipt
@@ -93,7 +93,7 @@ class LedgerWorker:
         patience: Patience | None = None,
     ) -> None:
         self.state = LedgerState(ledger_key=key.public.text)
-        self._database = database
+        self.database = database
         self._intake = Intake(database, clock)
         self._storage = LedgerStorage(database.connection)
         self._key = key
@@ -117,13 +117,25 @@ class LedgerWorker:
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until told to stop; a round that has begun is committed and answered."""
-        async with asyncio.TaskGroup() as tasks:
-            connection = tasks.create_task(self._connection.run(), name="ledger mqtt")
-            intake = tasks.create_task(self._serve(), name="ledger intake")
-            await stop.wait()
-            intake.cancel()
-            connection.cancel()
+        """Serve until told to stop; a round that has begun is committed and answered.
+
+        Raises:
+            StoreError: the database cannot be written; what came is not acknowledged.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                connection = tasks.create_task(self._connection.run(), name="ledger mqtt")
+                intake = tasks.create_task(self._serve(), name="ledger intake")
+                await stop.wait()
+                intake.cancel()
+                connection.cancel()
+        except ExceptionGroup as group:
+            fault = group.exceptions[0]
+            if isinstance(fault, TanshuError):
+                raise fault from group
+            raise
+        finally:
+            self.state.connected = False
 
     async def _serve(self) -> None:
         while True:
@@ -174,7 +186,7 @@ class LedgerWorker:
     def _keep_notices(self, notices: list[Notice]) -> None:
         known = [notice for notice in notices if self._storage.keys(notice.owner)]
         if known:
-            with self._database.transaction():
+            with self.database.transaction():
                 for notice in known:
                     self._storage.keep_notice(notice)
 

@@ -121,7 +121,10 @@ async def open_socket(broker: Broker) -> socket.socket:
 async def _connect(host: str, port: int) -> socket.socket:
     loop = asyncio.get_running_loop()
     fault: OSError = OSError(f"{host} has no address")
-    addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # a label that is empty or too long
+        raise OSError(f"{host} is not a host name: {error}") from error
     for family, kind, protocol, _, address in addresses:
         connection = socket.socket(family, kind, protocol)
         try:

@@ -21,6 +21,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.core.errors import SyncError
+from agent.core.payload import MAX_BATCH_BYTES
 from agent.core.ports import Clock
 from agent.sync.broker import Broker, open_socket
 from agent.sync.model import Handlers, Loss, LossKind, Message, Patience, Will
@@ -31,6 +32,7 @@ NOT_ALLOWED = {0x86, 0x87, 0x8A, 0x8C}  # bad password, not authorised, banned, 
 TAKEN_OVER = 0x8E
 TOO_LARGE = 0x95
 QUICK_CLOSES = 3
+LARGEST_PACKET = MAX_BATCH_BYTES + 64 * 1024  # what a broker may send here
 DEFAULT_RECEIVE_MAXIMUM = 65_535  # MQTT 5 section 3.2.2.3.3
 
 
@@ -227,6 +229,7 @@ class Connection:
 
     def _connect_properties(self) -> Properties:
         properties = _properties(PacketTypes.CONNECT)
+        properties.MaximumPacketSize = LARGEST_PACKET
         if self._own_receive_maximum is not None:
             properties.ReceiveMaximum = self._own_receive_maximum
         return properties

@@ -331,8 +331,10 @@ async def ledger(
         yield worker
     finally:
         stop.set()
-        await task
-        database.close()
+        try:
+            await task
+        finally:
+            database.close()
 
 
 class LedgerProcess:

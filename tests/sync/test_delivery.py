@@ -11,6 +11,7 @@ from random import Random
 import pytest
 
 from agent.core.chain import SigningKey
+from agent.core.errors import StoreError
 from agent.core.model import Receipt
 from agent.core.receipt import encode_receipt
 from agent.ledger.database import open_ledger
@@ -123,6 +124,19 @@ async def test_the_service_as_it_is_started(broker: ChildBroker, tmp_path: Path)
         await task
     assert keys[0] == keys[1]
     assert_whole(path, 5)
+
+
+async def test_what_cannot_be_stored_is_neither_acknowledged_nor_receipted(
+    plain: ChildBroker, tmp_path: Path
+) -> None:
+    async with gateway(target(plain), chain(3)) as sender:
+        with pytest.raises(StoreError):
+            async with ledger(plain, tmp_path / "ledger.db") as worker:
+                worker.database.connection.execute("PRAGMA query_only=ON")
+                await until(lambda: not worker.state.connected)
+        assert sender.outbox.confirmed_seqs() == []
+        async with ledger(plain, tmp_path / "ledger.db"):
+            await until(lambda: len(sender.outbox.confirmed_seqs()) == 3)
 
 
 async def test_birth_and_status_are_kept_and_the_will_says_offline(
