@@ -19,6 +19,7 @@ _HOUR_S = 3600
 _OFFSET_YEARS = range(2020, 2038)  # as far as a 32-bit time reaches; rules of later years repeat
 _KEY_PREFIX = "ed25519:"
 _KEY_BYTES = 32
+FILE_KEYS = ("ca", "certificate", "private_key", "password_file", "trust")
 
 
 def check_site(site: sections.Site, faults: Faults) -> Rules | None:
@@ -151,13 +152,12 @@ def _check_credentials(draft: Draft, item: Item[sections.Target]) -> None:
 
 def probe_files(draft: Draft, directory: Path) -> None:
     """Warn of files named by targets and OPC UA buses that cannot be read here and now."""
-    keys = ("ca", "certificate", "private_key", "password_file", "trust")
     items: list[Item[sections.Target] | Item[sections.Bus]] = [
         *draft.kept("target", sections.Target),
         *draft.kept("bus", sections.Bus),
     ]
     for item in items:
-        for key in keys:
+        for key in FILE_KEYS:
             name = getattr(item.section, key, None)
             if name is not None and not (directory / name).exists():
                 draft.faults.add(

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from agent.config import sections
 from agent.config.check_buses import check_buses, check_meters
-from agent.config.check_site import check_site, check_targets, probe_files
+from agent.config.check_site import FILE_KEYS, check_site, check_targets, probe_files
 from agent.config.check_sources import check_devices, check_places, check_sources, used_streams
 from agent.config.draft import Draft
 from agent.config.factors import library
@@ -51,6 +51,7 @@ def read_site(
     if read is None:
         return None, faults.found
     content, tables = read
+    tables = _with_whole_paths(tables, path.parent)
     _check_names(tables, faults)
     site = read_table(sections.Site, tables.get("site", {}), "site", faults, fatal=True)
     gateway = read_table(sections.Gateway, tables.get("gateway", {}), "gateway", faults, fatal=True)
@@ -95,6 +96,26 @@ def read_site(
         hash=hashlib.sha256(content).hexdigest(),
     )
     return config, faults.found
+
+
+def _with_whole_paths(tables: Mapping[str, Any], directory: Path) -> dict[str, Any]:
+    """File names of buses and targets are relative to the site file, wherever the daemon runs."""
+    whole = dict(tables)
+    for name in ("bus", "target"):
+        items = whole.get(name)
+        if isinstance(items, list):
+            whole[name] = [
+                {
+                    key: str(directory / value)
+                    if key in FILE_KEYS and isinstance(value, str)
+                    else value
+                    for key, value in item.items()
+                }
+                if isinstance(item, dict)
+                else item
+                for item in items
+            ]
+    return whole
 
 
 def _check_names(tables: Mapping[str, Any], faults: Faults) -> None:

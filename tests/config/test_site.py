@@ -177,6 +177,17 @@ def test_tcp_has_the_modbus_port_by_default() -> None:
     assert ports["tcp-1"] == 502
 
 
+def test_file_names_are_relative_to_the_site_file(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    text = EXAMPLE.read_text(encoding="utf-8")
+    assert 'trust = "trusted-servers"' in text
+    path.write_text(
+        text.replace('trust = "trusted-servers"', 'trust = "keys/dcs"'), encoding="utf-8"
+    )
+    site = load_site(path)
+    assert [bus.trust for bus in site.buses if bus.trust] == [str(tmp_path / "keys" / "dcs")]
+
+
 def test_a_file_that_is_not_there() -> None:
     site, faults = read_site(Path("/nonexistent/site.toml"))
     assert site is None
