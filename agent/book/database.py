@@ -76,9 +76,7 @@ class Database:
         self.version = tuple(int(part) for part in sqlite3.sqlite_version.split("."))
         self.single_connection = has_wal_reset_fault(self.version)  # type: ignore[arg-type]
         try:
-            self.connection: Connection = sqlite3.connect(
-                self.path, isolation_level=None, check_same_thread=False
-            )
+            self.connection: Connection = sqlite3.connect(self.path, isolation_level=None)
             for pragma in (
                 "journal_mode=WAL",
                 "synchronous=FULL",

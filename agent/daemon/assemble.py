@@ -40,19 +40,27 @@ def assemble(gateway: Gateway, announce: Callable[[int], None], reload: asyncio.
         while True:
             await reload.wait()
             reload.clear()
-            former = gateway.config.targets
+            former = gateway.config
             await gateway.reload()
-            for target in former:
+            if gateway.config is former:
+                continue
+            for target in former.targets:
                 if target not in gateway.config.targets:
                     await gateway.supervisor.remove(f"sync:{target.id}")
             add_publishers()
             view.reconfigured()
             await gateway.supervisor.remove("announce")
             gateway.add_child("announce", deliveries.announce)
+            if gateway.config.web != former.web:
+                await gateway.supervisor.remove("web")
+                add_pages()
+
+    def add_pages() -> None:
+        if gateway.config.web.enabled:
+            gateway.add_child("web", serve_pages)
 
     add_publishers()
     gateway.add_child("announce", deliveries.announce)
     gateway.add_child("reload", reload_on_request)
-    if gateway.config.web.enabled:
-        gateway.add_child("web", serve_pages)
+    add_pages()
     return view

@@ -207,6 +207,10 @@ class Gateway:
             self.faults = error.faults
             self._log.error("config.refused", faults=[str(fault) for fault in error.faults])
             return
+        if fixed := needs_restart(self.config, config):
+            self.faults = (*faults, *fixed)
+            self._log.error("config.refused", faults=[str(fault) for fault in fixed])
+            return
         self.faults = faults
         for fault in faults:
             self._log.warning("config.fault", fault=str(fault))
@@ -247,6 +251,26 @@ def write_enrolment(path: Path, owner: Owner, key: PublicKey) -> None:
     """Write what a ledger's operator needs to register this gateway."""
     words = {"site": owner.site, "gateway": owner.gateway, "key": key.text}
     path.write_text(json.dumps(words) + "\n", encoding="utf-8")
+
+
+def needs_restart(former: SiteConfig, config: SiteConfig) -> tuple[Fault, ...]:
+    """What a running gateway cannot change: who it is, and the file it writes to."""
+    fixed = (
+        ("site.id", former.site.id, config.site.id),
+        ("site.window_s", former.site.window_s, config.site.window_s),
+        ("gateway.id", former.gateway.id, config.gateway.id),
+        ("store.path", former.store.path, config.store.path),
+    )
+    return tuple(
+        Fault(
+            file=str(config.path),
+            path=path,
+            what=f"{before} cannot become {after} while the gateway runs",
+            hint="restart it; until then it runs as before",
+        )
+        for path, before, after in fixed
+        if before != after
+    )
 
 
 def same_bus(former: SiteConfig, config: SiteConfig, bus_id: str) -> bool:

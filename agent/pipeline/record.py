@@ -94,6 +94,7 @@ class Recorder:
         except StoreError as error:
             self._samples = (samples + self._samples)[-MOST_BUFFERED:]
             self._events = events + self._events
+            self.trust.offset_ms = None  # what was seen of the clock was not written either
             self.volatile = len(self._samples)
             self._log.error("store.write_failed", error=str(error), held=self.volatile)
             return 0
