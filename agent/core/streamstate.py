@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from agent.core.counters import CounterState
@@ -55,6 +55,16 @@ class StreamState:
     def resume_ms(self) -> int:
         """Readings up to this time are no longer needed."""
         return self.anchor.time_ms
+
+    def for_length(self, length_ms: int) -> StreamState:
+        """The same state for windows of another length, where one boundary ends both.
+
+        While windows are provisional, or the new boundaries do not meet the old, it stays.
+        """
+        settled = self.open_from_ms == self.closed_to_ms
+        if settled and self.closed_to_ms % length_ms == 0:
+            return replace(self, length_ms=length_ms, issued=())
+        return self
 
     def to_json(self) -> str:
         """One line of JSON; numbers survive to the bit."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import cast
+from typing import TypeGuard, cast
 
 from agent.config.sections import Bus
 from agent.config.site import MeterPlan
@@ -35,9 +35,14 @@ def build_driver(bus: Bus, meters: tuple[MeterPlan, ...], clock: Clock) -> Drive
     return _factory(bus.driver)(bus, meters, clock)
 
 
-def is_subscribed(driver: Driver) -> bool:
+def is_subscribed(driver: Driver) -> TypeGuard[SubscribedDriver]:
     """Whether the driver is told of changes instead of asking."""
     return hasattr(driver, "batches")
+
+
+def is_polled(driver: Driver) -> TypeGuard[PolledDriver]:
+    """Whether the driver asks its meters in turn."""
+    return not is_subscribed(driver)
 
 
 def _factory(name: str) -> Factory:

@@ -18,7 +18,7 @@ from agent.core.chain import PublicKey
 from agent.core.errors import ConfigError, Fault
 from agent.core.model import Event, Sample, Severity
 from agent.core.ports import Clock
-from agent.daemon.drivers import build_driver, is_subscribed
+from agent.daemon.drivers import build_driver, is_polled, is_subscribed
 from agent.daemon.wake import Wake
 from agent.pipeline.close import settle_ms
 from agent.pipeline.record import Recorder
@@ -175,22 +175,10 @@ class Gateway:
         async def loop() -> None:
             driver = build_driver(bus, meters, self.clock)
             if is_subscribed(driver):
-                await SubscribedBus(
-                    driver,  # type: ignore[arg-type]
-                    meters,
-                    status,
-                    self.clock,
-                    self.take,
-                ).run()
-            else:
-                await PolledBus(
-                    driver,  # type: ignore[arg-type]
-                    meters,
-                    status,
-                    self.clock,
-                    self.take,
-                    self.recorder.report,
-                ).run()
+                await SubscribedBus(driver, meters, status, self.clock, self.take).run()
+            elif is_polled(driver):
+                report = self.recorder.report
+                await PolledBus(driver, meters, status, self.clock, self.take, report).run()
 
         self.supervisor.add(f"bus:{bus.id}", loop)
 

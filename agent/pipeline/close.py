@@ -6,6 +6,7 @@ windows are closed, so a close that was missed is made up and one that was done 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from agent.core.carbon.booking import emission_of
 from agent.core.gaps.load import LoadSeries
 from agent.core.model import Emission, Sample, StreamSpec, Window
 from agent.core.streamstate import StreamState
-from agent.core.timebase import HOUR_MS
+from agent.core.timebase import HOUR_MS, ceil_boundary, floor_boundary
 from agent.core.windows import close_windows
 from agent.store.history import History
 from agent.store.readings import Readings, Series
@@ -103,13 +104,14 @@ class WindowCloser:
         events = 0
         for name, (state, series, loads) in self._inputs(connection, known, now_ms).items():
             stream = self._config.streams[name]
+            length_ms, end_ms = self._cutting(state, until_ms)
             closing = close_windows(
                 stream,
                 state,
                 series.times_ms,
                 series.values,
-                until_ms=until_ms,
-                length_ms=self._config.window_ms,
+                until_ms=end_ms,
+                length_ms=length_ms,
                 loads=loads,
                 max_gap_ms=max_gap_ms(stream),
                 known_to_ms=now_ms,
@@ -129,6 +131,18 @@ class WindowCloser:
             until_ms=until_ms, windows=len(windows), emissions=len(emissions), events=events
         )
 
+    def _cutting(self, state: StreamState | None, until_ms: int) -> tuple[int, int]:
+        """The window length to go on with, and how far.
+
+        After the length was changed in the site file, windows of the old length go on to the
+        next boundary that both have, so that none overlaps and none is missing.
+        """
+        length_ms = self._config.window_ms
+        if state is None or state.length_ms == length_ms:
+            return length_ms, until_ms
+        common_ms = ceil_boundary(state.closed_to_ms, math.lcm(length_ms, state.length_ms))
+        return state.length_ms, min(floor_boundary(until_ms, state.length_ms), common_ms)
+
     def _inputs(
         self,
         connection: Connection,
@@ -139,7 +153,8 @@ class WindowCloser:
         from_ms: dict[str, int] = {}
         for name in self._config.streams:
             since_ms, text = known[name]
-            state = states[name] = StreamState.from_json(text) if text else None
+            state = StreamState.from_json(text) if text else None
+            state = states[name] = state and state.for_length(self._config.window_ms)
             from_ms[name] = state.resume_ms + 1 if state else since_ms
         found = self._read(History(connection, self._readings), from_ms, now_ms + 1)
         return {

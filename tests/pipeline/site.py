@@ -84,9 +84,12 @@ GRID_2023 = 0.5306
 class Bench:
     """A pipeline on a real file and a clock that the test moves."""
 
-    def __init__(self, folder: Path, clock: FakeClock, *, sealed: bool = False) -> None:
+    def __init__(
+        self, folder: Path, clock: FakeClock, *, sealed: bool = False, window_s: int = 60
+    ) -> None:
         path = folder / "site.toml"
-        path.write_text(SITE.replace("@energy@", ENERGY), encoding="utf-8")
+        text = SITE.replace("@energy@", ENERGY)
+        path.write_text(text.replace("window_s = 60", f"window_s = {window_s}"), encoding="utf-8")
         self.config: SiteConfig = load_site(path)
         self.clock = clock
         self.database: Database = open_store(folder / "gw.db")

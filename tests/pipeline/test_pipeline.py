@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,25 @@ def test_restarts_anywhere_change_nothing(
         ]
     whole.close()
     parts.close()
+
+
+@pytest.mark.parametrize("lengths", [(60, 300), (300, 60), (60, 90), (120, 180)])
+@pytest.mark.parametrize("first_s", [610, 900, 1111])
+def test_another_window_length_leaves_no_hole_and_no_overlap(
+    tmp_path: Path, lengths: tuple[int, int], first_s: int
+) -> None:
+    clock = FakeClock(START_MS)
+    for window_s, seconds in zip(lengths, (first_s, 2000), strict=True):
+        bench = Bench(tmp_path, clock, window_s=window_s)
+        for _ in range(0, seconds, 50):
+            bench.read(50)
+            bench.pipeline.run_due(clock.now_ms())
+        found = windows(bench, "a.energy")
+        bench.close()
+    assert {window.length_ms for window in found} == {length * 1000 for length in lengths}
+    assert all(left.end_ms == right.start_ms for left, right in pairwise(found))
+    hours = (found[-1].end_ms - found[0].start_ms) / 3_600_000
+    assert sum(window.value or 0 for window in found) == pytest.approx(360 * hours, abs=0.011)
 
 
 def test_batches_hold_every_record_once_and_chain(bench: Bench) -> None:
