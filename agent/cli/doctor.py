@@ -42,6 +42,8 @@ def doctor(site_file: Path | None, as_json: bool) -> int:
     try:
         path = find_site_file(site_file)
     except UsageError as error:
+        if site_file is not None:
+            raise
         findings.append(
             Finding(check="site file", state="warning", detail=str(error), hint=error.hint)
         )
