@@ -266,7 +266,11 @@ class View:
             value=sample.value if sample else None,
             quality=sample.quality if sample else Quality.MISSING,
             age_s=max(now_ms - last_good.time_ms, 0) / 1000 if last_good else None,
-            provenance=Provenance.MEASURED if last_good else Provenance.MISSING,
+            provenance=(
+                Provenance.MEASURED
+                if sample and sample.quality is not Quality.MISSING
+                else Provenance.MISSING
+            ),
             text=sample.text if sample else None,
         )
 
