@@ -3,14 +3,55 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from agent.core.errors import TanshuError
 
 CO2_PER_C = 44.0 / 12.0  # t CO2 per t C, molar masses as the standards round them
+MOLAR_VOLUME_NM3_PER_KMOL = 22.4  # ideal gas at 0 °C and 101.325 kPa, as the standards round it
+KG_PER_T = 1000.0
 
 
 class CarbonInputError(TanshuError):
     """An input that no source can have: negative, not finite, or a share above 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarmingPotentials:
+    """Global warming potentials over 100 years of one assessment report, kgCO2e per kg."""
+
+    id: str
+    ch4: float
+    n2o: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gases:
+    """What a source emitted, in t of each gas; negative where it was exported or recovered."""
+
+    tco2: float = 0.0
+    tch4: float = 0.0
+    tn2o: float = 0.0
+
+    def tco2e(self, gwp: WarmingPotentials) -> float:
+        """The sum in t CO2 equivalent: ``CO2 + CH4 · GWP_CH4 + N2O · GWP_N2O``.
+
+        >>> Gases(tco2=1.0, tch4=2.0).tco2e(WarmingPotentials(id="AR5", ch4=28.0, n2o=265.0))
+        57.0
+        """
+        return math.fsum((self.tco2, self.tch4 * gwp.ch4, self.tn2o * gwp.n2o))
+
+    @property
+    def kgco2(self) -> float:
+        return self.tco2 * KG_PER_T
+
+    @property
+    def kgch4(self) -> float:
+        return self.tch4 * KG_PER_T
+
+    @property
+    def kgn2o(self) -> float:
+        return self.tn2o * KG_PER_T
 
 
 def require_amount(name: str, value: float) -> float:
