@@ -76,6 +76,8 @@ async def serve(
             finally:
                 watcher.cancel()
                 ended.set()
+                if server.server_state.tasks:  # live streams end by themselves, without a trace
+                    await asyncio.wait(server.server_state.tasks, timeout=GRACE_S)
                 _close(server)
 
 
