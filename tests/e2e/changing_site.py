@@ -111,7 +111,8 @@ def _stop_and_restart(done: Changes, good: str) -> None:
     for device in site.get("/api/v1/devices")["devices"]:
         for stream in site.get(f"/api/v1/devices/{device['id']}")["streams"]:
             done.seen_registers[stream["id"]] = stream["register_ms"]
-    done.stop_code = site.gateway.stop()
+    with site.live_stream():  # a page that stays open keeps nobody from going
+        done.stop_code = site.gateway.stop()
     newest = "SELECT name, max(key) / 65536 FROM readings JOIN points ON points.id = key % 65536 "
     done.kept_registers = dict(rows(site.gateway_db, newest + "GROUP BY name"))
     second = TARGET.format(id="province", url=site.broker.url)

@@ -13,7 +13,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -215,6 +216,12 @@ class PlantSite:
         with urllib.request.urlopen(self.url + path, timeout=30) as reply:
             text: str = reply.read().decode()
             return text
+
+    @contextmanager
+    def live_stream(self) -> Iterator[bytes]:
+        """An open page: the live stream of the overview, and its first line."""
+        with urllib.request.urlopen(self.url + "/api/v1/live", timeout=30) as stream:
+            yield stream.readline()
 
     def status(self) -> Any:
         return self.get("/api/v1/status")
