@@ -123,7 +123,8 @@ class Gateway:
         finally:
             notify_service_manager("STOPPING=1")
             self.wake.stop()
-            self.pipeline.run_due(self.clock.now_ms())
+            if drain_s <= 0:  # what becomes due after a drain could not be delivered any more
+                self.pipeline.run_due(self.clock.now_ms())
             self.database.close()
             self._log.info("gateway.stopped")
 
@@ -137,6 +138,7 @@ class Gateway:
         """Stop polling, close what is complete, wait until every target has confirmed it."""
         for bus in self.config.buses:
             await self.supervisor.remove(f"bus:{bus.id}")
+        await self.supervisor.remove("pipeline")
         self.pipeline.run_due(self.clock.now_ms())
         self.sealed.set()
         batches = Batches(self.database.connection)
