@@ -1,112 +1,72 @@
 """The factor library: emission factors as data, each with its source, looked up by name.
 
 A factor set is one TOML file in ``config/factors/``; its version is the start of the SHA-256 of
-the file's bytes, so that two gateways with the same version used the same numbers.
+the file's bytes, so that two gateways with the same version used the same numbers. A file is
+parsed when the first factor of its kind is asked for.
 """
 
 from __future__ import annotations
 
-import datetime
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+import os
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import TypeVar
 
-from msgspec import Meta, Struct
-
+from agent.config.factor_rows import (
+    KIND_OF,
+    ROWS,
+    Abatement,
+    AcidN2o,
+    Basis,
+    Carbonate,
+    FactorSet,
+    Fuel,
+    Grid,
+    Gwp,
+    Heat,
+    Material,
+    Named,
+    Parameter,
+    Process,
+)
 from agent.config.faults import Faults, nearest
 from agent.config.resources import resource_dir
 from agent.config.rules import Rules
 from agent.config.tables import read_table
 from agent.config.toml import read_toml
-from agent.core.carbon.fuel import fuel_factor_tco2_per_unit
 from agent.core.errors import ConfigError, Fault, TanshuError
 
 VERSION_DIGITS = 12
+SITE_FACTORS = "TANSHU_FACTORS"  # folder of factor files that the site imported
+SITE_FACTORS_DIR = Path("/etc/tanshu/factors")
 
-Basis = Literal["average", "residual", "fossil"]
-Status = Literal["seen", "secondary", "computed", "user"]
-Positive = Annotated[float, Meta(gt=0)]
-Share = Annotated[float, Meta(gt=0, le=1)]
+_KIND = re.compile(rb'^kind\s*=\s*"([a-z0-9-]+)"', re.MULTILINE)
+
+__all__ = [
+    "Basis",
+    "FactorNotFound",
+    "FactorSet",
+    "Fuel",
+    "Grid",
+    "GridChoice",
+    "Gwp",
+    "Heat",
+    "Library",
+    "Pack",
+    "library",
+    "load_library",
+    "read_pack",
+    "site_factors_dir",
+]
 
 
 class FactorNotFound(TanshuError):
     """No factor of that name, year or basis in the sets that the rules use."""
 
-
-class FactorSet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the factors of one file come from."""
-
-    id: str
-    kind: Literal["fuel", "grid", "heat", "gwp"]
-    standard: str
-    edition: str
-    table: str
-    status: Status
-    source: str
-    note: str = ""
-    data_year: int | None = None
-    valid_from: datetime.date | None = None
-    valid_until: datetime.date | None = None
-    version: str = ""  # set when the file is read
-
-
-class Named(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A row with its names in both languages."""
-
-    id: str
-    name_zh: str
-    name_en: str
-    aliases: tuple[str, ...] = ()
-    row: str = ""  # the row in the table of the standard
-
-
-class Fuel(Named, frozen=True, kw_only=True):
-    """Combustion parameters of one fuel."""
-
-    unit: Literal["t", "10^4Nm3"]
-    ncv_gj_per_unit: Positive
-    carbon_content_tc_per_gj: Positive
-    oxidation: Share
-
-    @property
-    def stream_unit(self) -> str:
-        """The unit in which a meter's stream of this fuel is kept."""
-        return "t" if self.unit == "t" else "Nm3"
-
-    @property
-    def tco2_per_unit(self) -> float:
-        return fuel_factor_tco2_per_unit(
-            ncv_gj_per_unit=self.ncv_gj_per_unit,
-            carbon_content_tc_per_gj=self.carbon_content_tc_per_gj,
-            oxidation=self.oxidation,
-        )
-
-
-class Grid(Named, frozen=True, kw_only=True):
-    """CO2 per kWh of one grid or province."""
-
-    level: Literal["national", "regional", "provincial"]
-    basis: Basis
-    kgco2_per_kwh: Annotated[float, Meta(ge=0)]
-
-
-class Heat(Named, frozen=True, kw_only=True):
-    """CO2 per GJ of purchased heat."""
-
-    tco2_per_gj: Annotated[float, Meta(ge=0)]
-
-
-class Gwp(Named, frozen=True, kw_only=True):
-    """Global warming potentials of one assessment report, kgCO2e per kg."""
-
-    ch4: Positive
-    n2o: Positive
-
-
-_ROWS: Mapping[str, type[Named]] = {"fuel": Fuel, "grid": Grid, "heat": Heat, "gwp": Gwp}
 
 R = TypeVar("R", bound=Named)
 
@@ -132,12 +92,30 @@ class GridChoice:
         return f"grid/{self.row.id}/{self.row.basis}/{self.data_year}@{self.set.id}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Library:
-    """All factor sets of one directory."""
+    """All factor sets of one or more directories; later ones replace sets of the same id."""
 
-    packs: tuple[Pack, ...]
-    version: str  # of all files together
+    def __init__(self, *directories: Path) -> None:
+        self.directories = directories
+        self._parsed: dict[str, tuple[Pack, ...]] = {}
+
+    @cached_property
+    def _files(self) -> tuple[tuple[Path, bytes], ...]:
+        paths = [path for folder in self.directories for path in sorted(folder.glob("*.toml"))]
+        return tuple((path, path.read_bytes()) for path in paths)
+
+    @cached_property
+    def version(self) -> str:
+        """The version of all files together."""
+        digest = hashlib.sha256()
+        for path, content in self._files:
+            digest.update(path.name.encode() + b"\0" + hashlib.sha256(content).digest())
+        return digest.hexdigest()[:VERSION_DIGITS]
+
+    @property
+    def packs(self) -> tuple[Pack, ...]:
+        """Every set of every kind."""
+        return tuple(pack for kind in ROWS for pack in self._packs(kind))
 
     def fuel(self, name: str, rules: Rules) -> tuple[Fuel, FactorSet]:
         """The fuel with that id or name in the set that ``rules`` use."""
@@ -151,9 +129,55 @@ class Library:
 
     def gwp(self, name: str) -> tuple[Gwp, FactorSet]:
         """The warming potentials of one assessment report: SAR, AR4, AR5 or AR6."""
-        for pack in self._packs("gwp"):
-            return _named(name, _of(Gwp, pack.rows), "set of warming potentials"), pack.set
-        raise FactorNotFound("no warming potentials", hint="restore config/factors/gwp.toml")
+        return self.row(Gwp, name, "set of warming potentials")
+
+    def material(self, name: str, rules: Rules) -> tuple[Material, FactorSet]:
+        """The carbon content of a material, from the first set of ``rules`` that has it."""
+        return self.row(Material, name, "material", rules.material_sets)
+
+    def carbonate(self, name: str, rules: Rules) -> tuple[Carbonate, FactorSet]:
+        """The CO2 of a carbonate, by formula or name, in the set that ``rules`` use."""
+        return self.row(Carbonate, name, "carbonate", (rules.carbonate_set,))
+
+    def acid_n2o(self, process: Process, name: str, rules: Rules) -> tuple[AcidN2o, FactorSet]:
+        """The N2O of a technology of nitric or adipic acid in the set that ``rules`` use."""
+        pack = self._pack("n2o", rules.n2o_set)
+        rows = [row for row in _of(AcidN2o, pack.rows) if row.process == process]
+        return _named(name, rows, f"technology of {process} acid"), pack.set
+
+    def abatement(self, process: Process, name: str) -> tuple[Abatement, FactorSet]:
+        """What an N2O abatement plant of that kind removes."""
+        for pack in self._packs("abatement"):
+            rows = [row for row in _of(Abatement, pack.rows) if row.process == process]
+            return _named(name, rows, f"abatement of {process} acid plants"), pack.set
+        raise _no_sets("abatement")
+
+    def parameter(self, name: str) -> tuple[Parameter, FactorSet]:
+        """A single number of a guide, by its id."""
+        return self.row(Parameter, name, "parameter")
+
+    def row(
+        self, kind: type[R], name: str, what: str, sets: tuple[str, ...] | None = None
+    ) -> tuple[R, FactorSet]:
+        """The row of that id or name in the named sets (in their order), or in any."""
+        table = KIND_OF[kind]
+        packs = (
+            list(self._packs(table)) if sets is None else [self._pack(table, one) for one in sets]
+        )
+        for pack in packs:
+            for row in _of(kind, pack.rows):
+                if _answers_to(row, name):
+                    return row, pack.set
+        if not packs:
+            raise _no_sets(table)
+        rows = [row for pack in packs for row in _of(kind, pack.rows)]
+        return _named(name, rows, what), packs[0].set
+
+    def table(self, kind: type[R]) -> tuple[tuple[R, ...], FactorSet]:
+        """All rows of the first set of a kind, such as a steam table."""
+        for pack in self._packs(KIND_OF[kind]):
+            return tuple(_of(kind, pack.rows)), pack.set
+        raise _no_sets(KIND_OF[kind])
 
     def grid(self, region: str, year: int | None = None, basis: Basis = "average") -> GridChoice:
         """The electricity factor of a region for a year.
@@ -181,6 +205,30 @@ class Library:
             )
         return published[max(usable)]
 
+    def grid_years(self, region: str, basis: Basis = "average") -> tuple[int, ...]:
+        """The data years that have a factor of the region, in order; at least one."""
+        years = {
+            pack.set.data_year
+            for pack in self._packs("grid")
+            for row in _of(Grid, pack.rows)
+            if pack.set.data_year and row.basis == basis and _answers_to(row, region)
+        }
+        if not years:
+            self.grid(region, None, basis)  # says what is wrong with the name or the basis
+        return tuple(sorted(years))
+
+    def successors(self, kind: str, base: str) -> tuple[FactorSet, ...]:
+        """The sets that came after ``base``, oldest first: each names what it supersedes."""
+        found: list[FactorSet] = []
+        known = {base}
+        sets = [pack.set for pack in self._packs(kind)]
+        while following := next(
+            (one for one in sets if one.supersedes in known and one.id not in known), None
+        ):
+            found.append(following)
+            known.add(following.id)
+        return tuple(sorted(found, key=lambda one: str(one.valid_from or "")))
+
     def _refuse_grid(self, region: str, basis: Basis, rows: Iterable[Grid]) -> None:
         known = list(rows)
         row = _named(region, known, "region")
@@ -189,8 +237,26 @@ class Library:
             f'"{region}" has no {basis} factor', hint=f"published for it: {', '.join(bases)}"
         )
 
-    def _packs(self, kind: str) -> Iterator[Pack]:
-        return (pack for pack in self.packs if pack.set.kind == kind)
+    def _packs(self, kind: str) -> tuple[Pack, ...]:
+        if kind not in self._parsed:
+            self._parsed[kind] = self._parse(kind)
+        return self._parsed[kind]
+
+    def _parse(self, kind: str) -> tuple[Pack, ...]:
+        packs: dict[str, Pack] = {}
+        found: list[Fault] = []
+        for path, content in self._files:
+            stated = _KIND.search(content)
+            if (stated[1].decode() if stated is not None else "") not in (kind, *_unknown(stated)):
+                continue
+            faults = Faults(path.name)
+            pack = read_pack(path, faults)
+            found += faults.found
+            if pack is not None and pack.set.kind == kind:
+                packs[pack.set.id] = pack
+        if found:
+            raise ConfigError(tuple(found))
+        return tuple(packs.values())
 
     def _pack(self, kind: str, name: str) -> Pack:
         for pack in self._packs(kind):
@@ -202,34 +268,44 @@ class Library:
         )
 
 
-def load_library(directory: Path) -> Library:
-    """Read every factor file of a directory; ``ConfigError`` with all faults if any is wrong."""
-    packs: list[Pack] = []
+def load_library(*directories: Path) -> Library:
+    """Read every factor file of the directories; ``ConfigError`` with all faults of a kind."""
+    read = Library(*directories)
     found: list[Fault] = []
-    digest = hashlib.sha256()
-    for path in sorted(directory.glob("*.toml")):
-        faults = Faults(path.name)
-        pack = _read_pack(path, faults, digest)
-        found += faults.found
-        if pack is not None:
-            packs.append(pack)
+    for kind in ROWS:
+        try:
+            read._packs(kind)
+        except ConfigError as error:
+            found += [fault for fault in error.faults if fault not in found]
     if found:
         raise ConfigError(tuple(found))
-    return Library(packs=tuple(packs), version=digest.hexdigest()[:VERSION_DIGITS])
+    return read
 
 
-@lru_cache(maxsize=1)
+def site_factors_dir() -> Path:
+    """Where the site keeps imported factor files: $TANSHU_FACTORS or /etc/tanshu/factors."""
+    named = os.environ.get(SITE_FACTORS)
+    return Path(named) if named else SITE_FACTORS_DIR
+
+
+@lru_cache(maxsize=4)
+def _library(*directories: Path) -> Library:
+    return Library(*directories)
+
+
 def library() -> Library:
-    """The factor library that comes with the product."""
-    return load_library(resource_dir() / "factors")
+    """The factor library that comes with the product, with the sets that the site imported."""
+    imported = site_factors_dir()
+    folders = (resource_dir() / "factors", *((imported,) if imported.is_dir() else ()))
+    return _library(*folders)
 
 
-def _read_pack(path: Path, faults: Faults, digest: hashlib._Hash) -> Pack | None:
+def read_pack(path: Path, faults: Faults) -> Pack | None:
+    """One factor file; None with its faults noted if it cannot be used."""
     read = read_toml(path, faults)
     if read is None:
         return None
     content, tables = read
-    digest.update(path.name.encode() + b"\0" + hashlib.sha256(content).digest())
     version = hashlib.sha256(content).hexdigest()[:VERSION_DIGITS]
     head = tables.get("set")
     written = {**head, "version": version} if isinstance(head, dict) else head
@@ -239,12 +315,26 @@ def _read_pack(path: Path, faults: Faults, digest: hashlib._Hash) -> Pack | None
     for key in tables:
         if key not in ("set", factor_set.kind):
             faults.add(key, "unknown table", f"a {factor_set.kind} file has [[{factor_set.kind}]]")
+    listed = tables.get(factor_set.kind, ())
+    if not isinstance(listed, list):
+        faults.add(factor_set.kind, "is not an array", f"write [[{factor_set.kind}]]")
+        return None
     rows = []
-    for place, table in enumerate(tables.get(factor_set.kind, ()), start=1):
-        row = read_table(_ROWS[factor_set.kind], table, f"{factor_set.kind}[{place}]", faults)
+    for place, table in enumerate(listed, start=1):
+        row = read_table(ROWS[factor_set.kind], table, f"{factor_set.kind}[{place}]", faults)
         if row is not None:
             rows.append(row)
     return Pack(set=factor_set, rows=tuple(rows))
+
+
+def _unknown(stated: re.Match[bytes] | None) -> tuple[str, ...]:
+    """A file without a known kind is read with every kind, so that its fault shows."""
+    text = stated[1].decode() if stated is not None else ""
+    return () if text in ROWS else (text,)
+
+
+def _no_sets(kind: str) -> FactorNotFound:
+    return FactorNotFound(f"no {kind} factors", hint="restore the files of config/factors")
 
 
 def _of(kind: type[R], rows: Iterable[Named]) -> Iterator[R]:

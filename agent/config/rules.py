@@ -23,11 +23,18 @@ class RulesNotFound(TanshuError):
 
 
 class Uncertainty(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Half of the 95 % interval of a default factor, in % of it, by kind of source."""
+    """Half of the 95 % interval of a default factor, in % of it, by group of kinds."""
 
     fuel: Percent
     electricity: Percent
     heat: Percent
+    process: Percent = 5.0
+    n2o: Percent = 10.0
+    waste: Percent = 30.0
+    transport: Percent = 20.0
+    measured: Percent = 5.0
+    user: Percent = 10.0
+    activity: Percent = 2.0  # activity data without a stated accuracy
 
 
 class Rules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,7 +49,14 @@ class Rules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     grid_region: str
     grid_basis: Literal["average", "residual", "fossil"] = "average"
     gwp: Literal["SAR", "AR4", "AR5", "AR6"]
+    material_sets: tuple[str, ...] = ("IPCC-2006-V3-3.10", "NDRC-2013-materials", "formula")
+    carbonate_set: str = "GB/T-32151.10-2015"
+    n2o_set: str = "NDRC-2013-N2O"
+    flare_carbon_number: Annotated[float, Meta(gt=0)] = 3.0
     steam_feed_water_kj_per_kg: Annotated[float, Meta(ge=0)]
+    kinds: tuple[str, ...] = ()  # kinds of source the text covers; empty: all
+    rounding: Literal["whole-tonnes", "none"] = "none"  # of a report's totals, never inside
+    missing_data: str = ""
     uncertainty_pct: Uncertainty
     status: Literal["seen", "secondary", "computed", "user"]
     source: str
@@ -78,6 +92,6 @@ def rules_named(name: str) -> Rules:
     for rules in all_rules():
         if wanted in (known.casefold() for known in (rules.id, *rules.aliases)):
             return rules
-    raise RulesNotFound(
-        f'unknown rule set "{name}"', hint=nearest(name, (rules.id for rules in all_rules()))
-    )
+    ids = [rules.id for rules in all_rules()]
+    editions = [known for known in ids if known.casefold().startswith(wanted)]
+    raise RulesNotFound(f'unknown rule set "{name}"', hint=nearest(name, editions or ids))
