@@ -26,6 +26,21 @@ SCENARIOS: dict[str, Callable[[Path, str], object]] = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need no scenario come first: the scenarios run meanwhile."""
+    folder = Path(__file__).parent
+    places = [place for place, item in enumerate(items) if item.path.parent == folder]
+    ranked = sorted((items[place] for place in places), key=_rank)
+    for place, item in zip(places, ranked, strict=True):
+        items[place] = item
+
+
+def _rank(item: pytest.Item) -> int:
+    used = set(getattr(item, "fixturenames", ()))
+    order = ["standing_site", "changes", "faulty_plant", "outages", "demo"]
+    return next((rank for rank, name in enumerate(order) if name in used), len(order))
+
+
 @pytest.fixture(scope="session")
 def scenarios(
     request: pytest.FixtureRequest, needs: Needs, tmp_path_factory: pytest.TempPathFactory
