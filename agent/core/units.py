@@ -43,7 +43,11 @@ _MILLI = Fraction(1, 1000)
 
 UNITS: Mapping[str, Unit] = {
     # energy in kJ; electricity is recorded in kWh, heat in GJ
-    **_family("energy", "kWh", {"Wh": Fraction(36, 10), "kWh": 3600, "MWh": 3600 * _KILO}),
+    **_family(
+        "energy",
+        "kWh",
+        {"Wh": Fraction(36, 10), "kWh": 3600, "MWh": 3600 * _KILO, "10^4kWh": 3600 * 10**4},
+    ),
     **_family("energy", "GJ", {"kJ": 1, "MJ": _KILO, "GJ": _KILO**2}),
     # power in kJ/h
     **_family("power", "kW", {"W": Fraction(36, 10), "kW": 3600, "MW": 3600 * _KILO}),
@@ -97,6 +101,16 @@ UNITS: Mapping[str, Unit] = {
     **_single("density", "kg/m3"),
     **_single("speed", "m/s"),
     **_family("length", "m", {"mm": _MILLI, "m": 1}),
+    # activity data that no meter reads
+    **_family("freight", "t·km", {"t·km": 1, "10^4t·km": 10**4}),
+    **_family("money", "CNY", {"CNY": 1, "10^4CNY": 10**4}),
+    **_family("carbon content by mass", "tC/t", {"tC/t": 1, "kgC/t": _MILLI}),
+    **_family(
+        "carbon content by gas volume",
+        "tC/10^4Nm3",
+        {"tC/10^4Nm3": 1, "kgC/Nm3": 10},
+    ),
+    **_single("carbon content by energy", "tC/GJ"),
     **_single("acidity", "pH"),
     **_single("enthalpy", "kJ/kg"),
     **_single("angle", "°"),
