@@ -1,0 +1,1 @@
+"""The three levels of checks: completeness, plausibility, review."""

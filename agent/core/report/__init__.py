@@ -1,0 +1,1 @@
+"""The monthly report as values: figures, totals, rounding, what is signed."""

@@ -1,0 +1,242 @@
+"""From sums of the book to the figures of the report: shares, groups, uncertainty."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from agent.core.carbon.uncertainty import UncertainTerm, half_width
+from agent.core.report.model import (
+    NINETY_OF_NINETY_FIVE,
+    PURCHASED_ENERGY,
+    UNKNOWN,
+    ZERO,
+    DayFigures,
+    GroupFigures,
+    Mass,
+    SourceFigures,
+    SourcePlace,
+    Totals,
+    total_of,
+)
+from agent.core.report.sums import SourceSum, StreamSum
+from agent.core.timebase import local_days
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booked:
+    """One source: where it stands, its sum, and the interval its stream's gaps leave (90 %)."""
+
+    place: SourcePlace
+    sum: SourceSum
+    activity: float | None
+    gap_share: float  # half of the stream's 90 % interval, in units of the stream
+
+    @property
+    def gap_half_95_kg(self) -> float:
+        """The stream's gaps as an error of the emission, with the source's sign."""
+        if not self.activity or not self.gap_share:
+            return 0.0
+        per_unit = float(self.sum.mass.kgco2e) / self.activity
+        return per_unit * self.gap_share * self.place.share / NINETY_OF_NINETY_FIVE
+
+
+def booked_sources(
+    places: Iterable[SourcePlace],
+    sums: Mapping[str, SourceSum],
+    streams: Mapping[str, StreamSum],
+) -> tuple[Booked, ...]:
+    """Every configured source, and every other that the book knows of the month."""
+    known = {place.id: place for place in places}
+    for source in sums:
+        known.setdefault(source, unknown_source(source))
+    return tuple(_booked(place, sums, streams) for place in known.values())
+
+
+def unknown_source(source: str) -> SourcePlace:
+    """A source that was booked and is no longer configured: it counts, and its place is unknown."""
+    return SourcePlace(
+        id=source,
+        name="",
+        kind=UNKNOWN,
+        stream="",
+        unit_of_stream="",
+        share=1.0,
+        device="",
+        device_name="",
+        unit="",
+        unit_name="",
+        area="",
+        area_name="",
+        stage=UNKNOWN,
+    )
+
+
+def _booked(
+    place: SourcePlace, sums: Mapping[str, SourceSum], streams: Mapping[str, StreamSum]
+) -> Booked:
+    stream = streams.get(place.stream)
+    amount = None if stream is None else stream.figures.amount
+    return Booked(
+        place=place,
+        sum=sums.get(place.id) or nothing_booked(place.id),
+        activity=None if amount is None else amount * place.share,
+        gap_share=0.0 if stream is None else stream.half_90,
+    )
+
+
+def nothing_booked(source: str) -> SourceSum:
+    return SourceSum(
+        source=source,
+        mass=Mass(),
+        by_day={},
+        by_factor=(),
+        windows=0,
+        missing_windows=0,
+        missing_ms=0,
+        booked_ms=0,
+        revised_windows=0,
+    )
+
+
+def half_95_kg(sources: Iterable[Booked]) -> float:
+    """Half of the 95 % interval of the sum of some sources, in kgCO2e.
+
+    Approach 1 of IPCC 2006: errors that sources share (a factor, a meter, a gap of one stream)
+    add with their signs, all others in quadrature.
+    """
+    terms: list[UncertainTerm] = []
+    for source in sources:
+        place = source.place
+        value = float(source.sum.mass.kgco2e)
+        terms.extend(_factor_terms(source))
+        terms.append(
+            UncertainTerm(
+                value=value,
+                activity_pct=place.uncertainty_activity_pct,
+                factor_pct=0.0,
+                activity_group=place.stream or None,
+            )
+        )
+        terms.append(
+            UncertainTerm(
+                value=source.gap_half_95_kg,
+                activity_pct=100.0,
+                factor_pct=0.0,
+                activity_group=f"gaps of {place.stream}",
+            )
+        )
+    return half_width(terms)
+
+
+def _factor_terms(source: Booked) -> Iterable[UncertainTerm]:
+    for part in source.sum.by_factor:
+        yield UncertainTerm(
+            value=float(part.mass.kgco2e),
+            activity_pct=0.0,
+            factor_pct=source.place.uncertainty_factor_pct,
+            factor_group=part.ref.id,
+        )
+
+
+def estimated_share(masses: Iterable[Mass]) -> float:
+    """Which part of a sum is estimated, 0..1; each part weighs by its absolute emission."""
+    listed = list(masses)
+    weight = sum((abs(mass.kgco2e) for mass in listed), ZERO)
+    guessed = sum((mass.estimated_kgco2e for mass in listed), ZERO)
+    if not weight:
+        return 1.0 if guessed else 0.0
+    return min(1.0, float(guessed / weight))
+
+
+def share_of(part: Decimal, total: Decimal) -> float | None:
+    return float(part / total) if total else None
+
+
+def source_figures(
+    sources: Sequence[Booked],
+    total: Decimal,
+    previous: Mapping[str, Decimal],
+    last_year: Mapping[str, Decimal],
+) -> tuple[SourceFigures, ...]:
+    """Each source with its share of the total, in the order they came."""
+    return tuple(
+        SourceFigures(
+            place=source.place,
+            mass=source.sum.mass,
+            activity=source.activity,
+            estimated_share=estimated_share([source.sum.mass]),
+            share=share_of(source.sum.mass.kgco2e, total),
+            half_95_kg=half_95_kg([source]),
+            windows=source.sum.windows,
+            missing_windows=source.sum.missing_windows,
+            missing_ms=source.sum.missing_ms,
+            computed_ms=source.sum.booked_ms - source.sum.missing_ms,
+            revised_windows=source.sum.revised_windows,
+            previous_kgco2e=previous.get(source.place.id),
+            last_year_kgco2e=last_year.get(source.place.id),
+        )
+        for source in sources
+    )
+
+
+def group_figures(
+    sources: Iterable[Booked],
+    key: Callable[[SourcePlace], str],
+    name: Callable[[SourcePlace], str],
+    total: Decimal,
+) -> tuple[GroupFigures, ...]:
+    """Sources summed by what ``key`` says, largest first."""
+    groups: dict[str, list[Booked]] = {}
+    for source in sources:
+        groups.setdefault(key(source.place), []).append(source)
+    figures = [
+        GroupFigures(
+            key=group,
+            name=name(members[0].place),
+            mass=(mass := total_of(member.sum.mass for member in members)),
+            share=share_of(mass.kgco2e, total),
+            estimated_share=estimated_share(member.sum.mass for member in members),
+            half_95_kg=half_95_kg(members),
+        )
+        for group, members in groups.items()
+    ]
+    return tuple(sorted(figures, key=lambda group: (-group.mass.kgco2e, group.key)))
+
+
+def totals_of(sources: Sequence[Booked]) -> Totals:
+    """The month's totals, with and without purchased energy."""
+    return Totals(
+        mass=total_of(source.sum.mass for source in sources),
+        without_energy=total_of(
+            source.sum.mass for source in sources if source.place.kind not in PURCHASED_ENERGY
+        ),
+        estimated_share=estimated_share(source.sum.mass for source in sources),
+        half_95_kg=half_95_kg(sources),
+    )
+
+
+def day_figures(
+    sources: Sequence[Booked], span: tuple[int, int], zone: ZoneInfo
+) -> tuple[DayFigures, ...]:
+    """Every local day of the month, also one without data."""
+    days: list[datetime.date] = [day for day, _, _ in local_days(*span, zone)]
+    return tuple(
+        DayFigures(
+            day=day,
+            mass=total_of(source.sum.by_day[day] for source in sources if day in source.sum.by_day),
+        )
+        for day in days
+    )
+
+
+def expected_kg(source: Booked) -> float | None:
+    """Activity times factor where one factor made the whole month; to compare with the book."""
+    if len(source.sum.by_factor) != 1 or source.activity is None:
+        return None
+    expected = source.activity * source.sum.by_factor[0].ref.value
+    return expected if math.isfinite(expected) else None

@@ -1,0 +1,244 @@
+"""Adding up a month of windows and emissions, one source or stream at a time."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+from agent.core.model import FactorRef, Provenance
+from agent.core.report.model import Mass, StreamFigures, StreamPlace, kept, total_of
+from agent.core.timebase import local_days
+
+OPEN_GAP = "open-gap"
+
+
+@dataclass(frozen=True, slots=True)
+class EmissionRow:
+    """The current revision of one emission, as the month needs it; masses in kg."""
+
+    start_ms: int
+    length_ms: int
+    revision: int
+    kgco2: float | None
+    kgch4: float | None
+    kgn2o: float | None
+    kgco2e: float | None
+    lower: float | None
+    upper: float | None
+    estimated_share: float
+    factor: FactorRef
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRow:
+    """The current revision of one window, as the month needs it."""
+
+    start_ms: int
+    length_ms: int
+    value: float | None
+    provenance: Provenance
+    method: str
+    coverage: float
+    lower: float | None
+    upper: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactorSum:
+    """What one factor made of a source, and from when to when."""
+
+    ref: FactorRef
+    mass: Mass
+    first_ms: int
+    end_ms: int
+    windows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSum:
+    """One source over the month."""
+
+    source: str
+    mass: Mass
+    by_day: dict[datetime.date, Mass]
+    by_factor: tuple[FactorSum, ...]
+    windows: int
+    missing_windows: int
+    missing_ms: int
+    booked_ms: int
+    revised_windows: int
+
+
+@dataclass(slots=True)
+class _Cell:
+    """The emissions of one source, day and factor."""
+
+    kgco2: list[float] = field(default_factory=list)
+    kgch4: list[float] = field(default_factory=list)
+    kgn2o: list[float] = field(default_factory=list)
+    kgco2e: list[float] = field(default_factory=list)
+    estimated: list[float] = field(default_factory=list)
+    first_ms: int = 0
+    end_ms: int = 0
+
+    def add(self, row: EmissionRow) -> None:
+        if not self.kgco2e:
+            self.first_ms = row.start_ms
+        self.end_ms = max(self.end_ms, row.start_ms + row.length_ms)
+        total = row.kgco2e or 0.0
+        self.kgco2.append(row.kgco2 or 0.0)
+        self.kgch4.append(row.kgch4 or 0.0)
+        self.kgn2o.append(row.kgn2o or 0.0)
+        self.kgco2e.append(total)
+        self.estimated.append(abs(total) * row.estimated_share)
+
+    def mass(self) -> Mass:
+        return Mass(
+            kgco2=kept(math.fsum(self.kgco2)),
+            kgch4=kept(math.fsum(self.kgch4)),
+            kgn2o=kept(math.fsum(self.kgn2o)),
+            kgco2e=kept(math.fsum(self.kgco2e)),
+            estimated_kgco2e=kept(math.fsum(self.estimated)),
+        )
+
+
+def sum_source(
+    source: str, rows: Iterable[EmissionRow], span: tuple[int, int], zone: ZoneInfo
+) -> SourceSum:
+    """Add up one source; its rows come in the order of time.
+
+    Every cell of one day and one factor is summed without rounding and kept to the milligram;
+    all other sums are sums of cells and therefore agree to the last digit.
+    """
+    days = list(local_days(*span, zone))
+    cells: dict[tuple[datetime.date, FactorRef], _Cell] = {}
+    place = 0
+    windows = missing = missing_ms = booked_ms = revised = 0
+    for row in rows:
+        windows += 1
+        booked_ms += row.length_ms
+        revised += row.revision > 0
+        if row.kgco2e is None:
+            missing += 1
+            missing_ms += row.length_ms
+            continue
+        while place + 1 < len(days) and row.start_ms >= days[place][2]:
+            place += 1
+        cells.setdefault((days[place][0], row.factor), _Cell()).add(row)
+    masses = {key: cell.mass() for key, cell in cells.items()}
+    return SourceSum(
+        source=source,
+        mass=total_of(masses.values()),
+        by_day={
+            day: total_of(mass for (at, _), mass in masses.items() if at == day)
+            for day in dict.fromkeys(day for day, _ in masses)
+        },
+        by_factor=tuple(
+            _factor_sum(ref, cells, masses) for ref in dict.fromkeys(ref for _, ref in masses)
+        ),
+        windows=windows,
+        missing_windows=missing,
+        missing_ms=missing_ms,
+        booked_ms=booked_ms,
+        revised_windows=revised,
+    )
+
+
+def _factor_sum(
+    ref: FactorRef,
+    cells: dict[tuple[datetime.date, FactorRef], _Cell],
+    masses: dict[tuple[datetime.date, FactorRef], Mass],
+) -> FactorSum:
+    own = [(key, cell) for key, cell in cells.items() if key[1] == ref]
+    return FactorSum(
+        ref=ref,
+        mass=total_of(masses[key] for key, _ in own),
+        first_ms=min(cell.first_ms for _, cell in own),
+        end_ms=max(cell.end_ms for _, cell in own),
+        windows=sum(len(cell.kgco2e) for _, cell in own),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSum:
+    """One stream over the month, and how unsure its gaps leave the amount (half of 90 %)."""
+
+    figures: StreamFigures
+    half_90: float
+
+
+def sum_stream(place: StreamPlace, rows: Iterable[WindowRow], span: tuple[int, int]) -> StreamSum:
+    """Add up one stream; its rows come in the order of time and do not overlap."""
+    from_ms, to_ms = span
+    listed = list(rows)
+    amounts: dict[Provenance, list[float]] = {}
+    times_ms: dict[Provenance, int] = {}
+    holes: list[tuple[int, int]] = []
+    open_ms = 0
+    at_ms = from_ms
+    for row in listed:
+        end_ms = row.start_ms + row.length_ms
+        if row.start_ms > at_ms:
+            holes.append((at_ms, row.start_ms))
+        at_ms = max(at_ms, end_ms)
+        kind = Provenance.MISSING if row.value is None else row.provenance
+        times_ms[kind] = times_ms.get(kind, 0) + row.length_ms
+        if row.value is None:
+            holes.append((row.start_ms, end_ms))
+            open_ms += row.length_ms if row.method == OPEN_GAP else 0
+        else:
+            amounts.setdefault(kind, []).append(row.value)
+    if at_ms < to_ms:
+        holes.append((at_ms, to_ms))
+    booked_ms = sum(row.length_ms for row in listed)
+    times_ms[Provenance.MISSING] = times_ms.get(Provenance.MISSING, 0) + max(
+        0, to_ms - from_ms - booked_ms
+    )
+    figures = StreamFigures(
+        place=place,
+        amount=math.fsum(value for part in amounts.values() for value in part) if amounts else None,
+        amounts={kind: math.fsum(part) for kind, part in amounts.items()},
+        times_ms=times_ms,
+        elapsed_ms=max(0, to_ms - from_ms),
+        covered_ms=math.fsum(row.coverage * row.length_ms for row in listed),
+        first_missing_ms=holes[0][0] if holes else None,
+        last_missing_ms=holes[-1][1] if holes else None,
+        open_gap_ms=open_ms,
+    )
+    return StreamSum(figures=figures, half_90=gap_half_width(listed, span))
+
+
+def gap_half_width(rows: Iterable[WindowRow], span: tuple[int, int]) -> float:
+    """Half of the 90 % interval that gaps leave in the sum of a stream's windows, in its unit.
+
+    Neighbouring windows of one provenance share their cause. A register that counted through an
+    allocated gap fixes its total: such a run is only unsure where the month cuts it. Within an
+    estimated run the errors add; measured windows share their end readings, so a run of them is
+    as unsure as its widest window. Runs are independent and add in quadrature.
+    """
+    runs: list[tuple[Provenance, list[WindowRow]]] = []
+    for row in rows:
+        if row.value is None or row.lower is None or row.upper is None:
+            continue
+        if runs and runs[-1][0] is row.provenance and _follows(runs[-1][1][-1], row):
+            runs[-1][1].append(row)
+        else:
+            runs.append((row.provenance, [row]))
+    return math.hypot(*(_run_half_width(kind, run, span) for kind, run in runs))
+
+
+def _follows(before: WindowRow, row: WindowRow) -> bool:
+    return before.start_ms + before.length_ms == row.start_ms
+
+
+def _run_half_width(kind: Provenance, run: list[WindowRow], span: tuple[int, int]) -> float:
+    halves = [((row.upper or 0.0) - (row.lower or 0.0)) / 2 for row in run]
+    if kind is Provenance.ALLOCATED:
+        cut = run[0].start_ms <= span[0] or run[-1].start_ms + run[-1].length_ms >= span[1]
+        return math.fsum(halves) if cut else 0.0
+    if kind in (Provenance.MEASURED, Provenance.VERIFIED):
+        return max(halves)
+    return math.fsum(halves)
