@@ -22,6 +22,14 @@ _KEY_BYTES = 32
 FILE_KEYS = ("ca", "certificate", "private_key", "password_file", "trust")
 
 
+def zone_of(site: sections.Site) -> ZoneInfo:
+    """The site's time zone; UTC where its name is a fault of its own."""
+    try:
+        return ZoneInfo(site.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
 def check_site(site: sections.Site, faults: Faults) -> Rules | None:
     """Time zone, window length and rule set; faults here are fatal. Returns the rule set."""
     _check_window(site, faults)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -40,13 +41,13 @@ def check_devices(draft: Draft, plans: Plans) -> None:
 
 
 def check_sources(
-    draft: Draft, plans: Plans, rules: Rules, library: Library
+    draft: Draft, plans: Plans, rules: Rules, library: Library, zone: ZoneInfo
 ) -> dict[str, SourcePlan]:
     """The plan of every source whose stream, unit and factor fit together."""
     found: dict[str, SourcePlan] = {}
     for item in draft.written("source", sections.Source):
         device = draft.refer(item, "device", "device", sections.Device, item.section.device)
-        factor = source_factor(draft, item, rules, library)
+        factor = source_factor(draft, item, rules, library, zone)
         point = _point_of(draft, item, "stream", item.section.stream, plans)
         if isinstance(point, str):
             draft.leave_out(item, point)
@@ -58,7 +59,10 @@ def check_sources(
         section = _with_share(draft, item, device.section)
         if not item.is_left_out():
             found[item.id] = SourcePlan(
-                section=section, factor=factor.ref, uncertainty_factor_pct=factor.uncertainty_pct
+                section=section,
+                factor=factor.ref,
+                uncertainty_factor_pct=factor.uncertainty_pct,
+                former=factor.former,
             )
     _warn_of_double_use(draft, found, plans)
     return found

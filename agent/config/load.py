@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from agent.config import sections
 from agent.config.check_buses import check_buses, check_meters
-from agent.config.check_site import FILE_KEYS, check_site, check_targets, probe_files
+from agent.config.check_site import FILE_KEYS, check_site, check_targets, probe_files, zone_of
 from agent.config.check_sources import check_devices, check_places, check_sources, used_streams
 from agent.config.draft import Draft
 from agent.config.factors import library
@@ -67,7 +67,7 @@ def read_site(
     check_buses(draft, probe_ports=probe_ports)
     meters = check_meters(draft, window_s=assumed.window_s)
     check_devices(draft, meters)
-    sources = check_sources(draft, meters, rules, library())
+    sources = check_sources(draft, meters, rules, library(), zone_of(assumed))
     streams = used_streams(draft, meters, sources)
     check_targets(draft)
     if probe_ports:

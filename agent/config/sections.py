@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -131,6 +132,13 @@ class Device(Section, frozen=True, kw_only=True):
     conditions: tuple[str, ...] = ()
 
 
+class FactorChange(Section, frozen=True, kw_only=True):
+    """From this local day on, a source books with another factor of its own."""
+
+    since: datetime.date
+    factor: Annotated[float, Meta(ge=0)]
+
+
 class Source(Section, frozen=True, kw_only=True):
     """An emission source fed by a stream; further keys as in `tanshu calc`."""
 
@@ -148,6 +156,7 @@ class Source(Section, frozen=True, kw_only=True):
     year: int | None = None
     basis: Literal["average", "residual", "fossil"] = "average"
     factor: Annotated[float, Meta(ge=0)] | None = None
+    changes: tuple[FactorChange, ...] = ()
     uncertainty_activity_pct: Percent | None = None
     uncertainty_factor_pct: Percent | None = None
 
@@ -209,6 +218,7 @@ __all__ = [
     "Area",
     "Bus",
     "Device",
+    "FactorChange",
     "Gateway",
     "Log",
     "Meter",

@@ -24,12 +24,31 @@ class MeterPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FormerFactor:
+    """A factor that was replaced: it holds for windows that start before ``until_ms``."""
+
+    until_ms: int
+    factor: FactorRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourcePlan:
-    """An emission source with the factor it uses; ``factor.value`` is kgCO2e per stream unit."""
+    """An emission source with the factor it uses; ``factor.value`` is kgCO2e per stream unit.
+
+    ``former`` are the factors before the current one, oldest first.
+    """
 
     section: sections.Source
     factor: FactorRef
     uncertainty_factor_pct: float
+    former: tuple[FormerFactor, ...] = ()
+
+    def factor_at(self, start_ms: int) -> FactorRef:
+        """The factor that holds for a window that starts at this time."""
+        for former in self.former:
+            if start_ms < former.until_ms:
+                return former.factor
+        return self.factor
 
     @property
     def id(self) -> str:

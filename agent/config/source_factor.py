@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import datetime
+from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
+
+import msgspec
 
 from agent.config import sections
 from agent.config.draft import Draft, Item
-from agent.config.factors import FactorNotFound, FactorSet, Fuel, Library
+from agent.config.factors import FactorNotFound, FactorSet, Fuel, GridChoice, Library
 from agent.config.rules import Rules
+from agent.config.site import FormerFactor
 from agent.core.carbon.fuel import fuel_factor_tco2_per_unit
 from agent.core.model import FactorRef
+from agent.core.timebase import local_day
 
 USER = "user"
 KG_PER_T = 1000.0
@@ -30,12 +36,17 @@ class SourceFactor:
     ref: FactorRef
     stream_unit: str
     uncertainty_pct: float
+    former: tuple[FormerFactor, ...] = ()
 
 
 def source_factor(
-    draft: Draft, item: Item[sections.Source], rules: Rules, library: Library
+    draft: Draft, item: Item[sections.Source], rules: Rules, library: Library, zone: ZoneInfo
 ) -> SourceFactor | None:
-    """The factor of a source in kgCO2e per unit of its stream; None if the source is left out."""
+    """The factor of a source in kgCO2e per unit of its stream; None if the source is left out.
+
+    Over time it follows the source's own `changes`, the sets that supersede the rules' set, or,
+    for electricity without `year`, the data years; each from a local day of the zone on.
+    """
     source = item.section
     allowed = _KEYS_OF_KIND[source.kind]
     for kind, keys in _KEYS_OF_KIND.items():
@@ -52,6 +63,7 @@ def source_factor(
         )
     try:
         ref, stream_unit = _factor(draft, item, rules, library)
+        former, ref = _over_time(draft, item, rules, library, zone, ref)
     except FactorNotFound as error:
         key = {"fuel": "fuel", "electricity": "region", "heat": "factor"}[source.kind]
         if source.kind == "electricity" and source.year is not None and "earlier" in error.what:
@@ -66,7 +78,63 @@ def source_factor(
         ref=ref,
         stream_unit=stream_unit,
         uncertainty_pct=default_pct if own_pct is None else own_pct,
+        former=former,
     )
+
+
+def _over_time(
+    draft: Draft,
+    item: Item[sections.Source],
+    rules: Rules,
+    library: Library,
+    zone: ZoneInfo,
+    first: FactorRef,
+) -> tuple[tuple[FormerFactor, ...], FactorRef]:
+    """The factors that were replaced, and the current one."""
+    source = item.section
+    steps: list[tuple[datetime.date, FactorRef]] = []
+    if source.factor is not None:
+        steps = _own_changes(draft, item, first)
+    elif source.changes:
+        hint = "add factor: the one that holds before the first change"
+        draft.reject(item, "changes", "needs a factor of the source's own", hint)
+    elif source.kind == "electricity" and source.year is None:
+        region = source.region or rules.grid_region
+        basis = source.basis if "basis" in item.table else rules.grid_basis
+        years = library.grid_years(region, basis)
+        first = _grid_ref(library.grid(region, years[0], basis))
+        steps = [
+            (datetime.date(year, 1, 1), _grid_ref(library.grid(region, year, basis)))
+            for year in years[1:]
+        ]
+    elif source.kind in ("fuel", "heat"):
+        base = rules.fuel_set if source.kind == "fuel" else rules.heat_set
+        for successor in library.successors(source.kind, base):
+            key = f"{source.kind}_set"
+            following = msgspec.structs.replace(rules, **{key: successor.id})
+            if successor.valid_from is not None:
+                ref, _ = _factor(draft, item, following, library)
+                steps.append((successor.valid_from, ref))
+    former: list[FormerFactor] = []
+    for since, ref in sorted(steps, key=lambda step: step[0]):
+        former.append(FormerFactor(until_ms=local_day(since, zone)[0], factor=first))
+        first = ref
+    return tuple(former), first
+
+
+def _own_changes(
+    draft: Draft, item: Item[sections.Source], first: FactorRef
+) -> list[tuple[datetime.date, FactorRef]]:
+    days = [change.since for change in item.section.changes]
+    if days != sorted(set(days)):
+        draft.reject(item, "changes", "are not in the order of their days", "one change per day")
+    per_unit = {"fuel": KG_PER_T, "heat": KG_PER_T, "electricity": 1.0}[item.section.kind]
+    if first.unit == "kgCO2e/Nm3":
+        per_unit /= NM3_PER_UNIT
+    return [
+        (change.since, replace(first, value=change.factor * per_unit))
+        for change in item.section.changes
+    ]
 
 
 def _factor(
@@ -147,6 +215,10 @@ def _electricity(
             f"nothing to do until one is published; year = {choice.data_year} says it openly",
             warning=True,
         )
+    return _grid_ref(choice)
+
+
+def _grid_ref(choice: GridChoice) -> FactorRef:
     return FactorRef(
         id=choice.id,
         version=choice.set.version,

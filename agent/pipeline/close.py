@@ -234,7 +234,7 @@ class WindowCloser:
             emission_of(
                 source.id,
                 window,
-                source.factor,
+                source.factor_at(window.start_ms),
                 share=source.section.share,
                 uncertainty_activity_pct=source.section.uncertainty_activity_pct or 0.0,
             )

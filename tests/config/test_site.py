@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import datetime
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -16,6 +17,7 @@ from agent.config.faults import Faults
 from agent.config.load import load_site, read_site
 from agent.config.site import SiteConfig
 from agent.config.toml import read_toml
+from agent.core.errors import ConfigError
 from agent.core.model import PointRole, StreamKind
 
 ROOT = Path(__file__).parents[2]
@@ -117,6 +119,35 @@ def _with_source(tmp_path: Path, keys: str) -> SiteConfig:
     text = EXAMPLE.read_text(encoding="utf-8")
     path.write_text(text.replace('fuel = "natural-gas"\n', keys), encoding="utf-8")
     return load_site(path)
+
+
+def ms(day: str) -> int:
+    return int(datetime.fromisoformat(day).timestamp() * 1000)
+
+
+def test_a_factor_that_changes_on_1_july_leaves_windows_before_it_alone(tmp_path: Path) -> None:
+    site = _with_source(
+        tmp_path,
+        'fuel = "natural-gas"\nfactor = 2.0\nchanges = [{ since = 2026-07-01, factor = 2.5 }]\n',
+    )
+    plan = site.sources["f103-gas"]
+    midnight = ms("2026-07-01T00:00:00+08:00")
+    assert plan.factor_at(midnight - 1).value == pytest.approx(2.0 * 1000 / 10_000)
+    assert plan.factor_at(midnight).value == pytest.approx(2.5 * 1000 / 10_000)
+    assert plan.factor == plan.factor_at(midnight)
+
+
+def test_changes_need_a_factor_to_change_and_their_order(tmp_path: Path) -> None:
+    for keys, what in (
+        ("changes = [{ since = 2026-07-01, factor = 2.5 }]", "needs a factor"),
+        (
+            "factor = 2.0\nchanges = [{ since = 2026-07-01, factor = 2.5 }, "
+            "{ since = 2026-01-01, factor = 2.2 }]",
+            "not in the order",
+        ),
+    ):
+        with pytest.raises(ConfigError, match=what):
+            _with_source(tmp_path, 'fuel = "natural-gas"\n' + keys + "\n")
 
 
 def test_the_sites_own_factor_names_itself(tmp_path: Path) -> None:
