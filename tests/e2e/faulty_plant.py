@@ -9,53 +9,62 @@ from typing import Any
 
 from tests.e2e.plant_site import TAIL, PlantSite
 
-DEAD_FROM_S, DEAD_FOR_S = 14.0, 17.0
-RUN_S = 62.0
+DEAD_FOR_S = 17.0
+LOOK_S = 11.0
+RUN_S = 48.0
 
-# Seconds from the plant's start. Line 1 has faults of single meters, line 2 also of the wire.
+# Seconds from the moment at which the site is at work, and what begins then. Line 1 has faults of
+# single meters, line 2 also of the wire.
 FAULTS = (
-    f"dead:em-reactor@{DEAD_FROM_S:g}+{DEAD_FOR_S:g}",
-    "zero:em-crusher=1@20",
-    "reset:em-compressor@24",
-    "rollover:em-cooling=14@18",
-    "wrong-unit:em-air=0.4@16+12",
-    "late:em-wastewater=400,0.1@16+14",
-    "truncated:heat-column=0.4@16+12",
-    "nan:em-lighting@17+8",
-    "zero:em-fan=1@26",
-    "noise:rs485-2=0.05@32+16",
-    "drop:gas@18",
-    "drop:gas@24+2",
-    "session-loss:dcs@22",
+    (0.0, f"dead:em-reactor+{DEAD_FOR_S:g}"),
+    (1.0, "wrong-unit:em-air=0.4+12"),
+    (1.5, "late:em-wastewater=400,0.1+14"),
+    (2.0, "truncated:heat-column=0.4+12"),
+    (2.5, "nan:em-lighting+8"),
+    (3.0, "rollover:em-cooling=14"),
+    (3.5, "drop:gas"),
+    (5.0, "zero:em-crusher=1"),
+    (7.0, "session-loss:dcs"),
+    (9.0, "reset:em-compressor"),
+    (10.0, "drop:gas+2"),
+    (12.0, "zero:em-fan=1"),
+    (18.0, "noise:rs485-2=0.05+14"),
 )
 
 
 @dataclass
 class FaultyPlant:
-    """The stopped site, the plant's start and what the page said while a meter was dead."""
+    """The stopped site, when its faults began and what the page said while a meter was dead."""
 
     site: PlantSite
-    plant_start_ms: int
+    begun_ms: int
     dead_devices: dict[str, Any]
     last_status: Any = None
     exit_code: int = -1
 
-    def at_ms(self, plant_s: float) -> int:
-        """Wall time of a moment of the plant."""
-        return self.plant_start_ms + int(plant_s * 1000)
+    def at_ms(self, seconds: float) -> int:
+        """Wall time of a moment of the run."""
+        return self.begun_ms + int(seconds * 1000)
 
 
 def run_faulty_plant(folder: Path, broker: str) -> FaultyPlant:
-    """Run a site through all faults of `FAULTS`."""
-    with PlantSite(folder, broker, faults=FAULTS) as site:
+    """Run a site through all faults of `FAULTS`, after two sound windows."""
+    with PlantSite(folder, broker, scripted_plant=True) as site:
         site.start_central()
-        begun_ms = time.time_ns() // 1_000_000
         site.write_site(site.start_plant() + site.target() + TAIL)
         site.start_gateway()
-        done = FaultyPlant(site, plant_start_ms=begun_ms, dead_devices={})
-        _wait_until(done.at_ms(DEAD_FROM_S + 10))
-        done.dead_devices = {item["id"]: item for item in site.get("/api/v1/devices")["devices"]}
-        _wait_until(done.at_ms(RUN_S))
+        site.wait_for_batches(3)
+        done = FaultyPlant(site, begun_ms=time.time_ns() // 1_000_000, dead_devices={})
+        looked = False
+        for at_s, fault in [*FAULTS, (RUN_S, "")]:
+            if at_s > LOOK_S and not looked:
+                _wait_until(done.at_ms(LOOK_S))
+                devices = site.get("/api/v1/devices")["devices"]
+                done.dead_devices = {device["id"]: device for device in devices}
+                looked = True
+            _wait_until(done.at_ms(at_s))
+            if fault:
+                site.plant.tell(fault)
         done.last_status = site.status()
         done.exit_code = site.finish()
     return done

@@ -23,6 +23,7 @@ from agent.core.chain import SigningKey
 from agent.sync.keys import load_or_create_key
 from tests.sync.harness import ChildBroker, mosquitto
 
+MAIN = "agent.cli.main"
 ROOT = Path(__file__).resolve().parents[2]
 WINDOW_S = 5
 SETTLE_S = 3  # a window is closed so long after its end
@@ -60,7 +61,7 @@ def until(condition: Callable[[], bool], what: str, hang_s: float = HANG_S) -> N
 def tanshu(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Run one `tanshu` command to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "agent.cli.main", *words],
+        [sys.executable, "-m", MAIN, *words],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -73,10 +74,11 @@ def tanshu(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 class Child:
     """One process with its output in a log file."""
 
-    def __init__(self, name: str, log: Path, *words: str) -> None:
+    def __init__(self, name: str, log: Path, *words: str, module: str = MAIN) -> None:
         self.name = name
         self.log = log
         self.words = words
+        self.module = module
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -86,9 +88,9 @@ class Child:
     def start(self) -> None:
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "agent.cli.main", *self.words],
+                [sys.executable, "-m", self.module, *self.words],
                 cwd=ROOT,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if self.module == MAIN else subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -97,16 +99,29 @@ class Child:
         assert self._process is not None, f"{self.name} was not started"
         self._process.send_signal(number)
 
+    def tell(self, line: str) -> None:
+        """Write a line to a process that reads its input."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write(line.encode() + b"\n")
+        self._process.stdin.flush()
+
     def kill(self) -> None:
         """End it at once, as a power cut of its host would."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(HANG_S)
+            self._wait()
 
     def stop(self) -> int:
         """End it politely; returns its exit code."""
         assert self._process is not None, f"{self.name} was not started"
         self._process.terminate()
+        return self._wait()
+
+    def _wait(self) -> int:
+        assert self._process is not None
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         return self._process.wait(HANG_S)
 
     def output(self) -> str:
@@ -123,6 +138,7 @@ class PlantSite:
         *,
         faults: Sequence[str] = (),
         plant_words: Sequence[str] = (),
+        scripted_plant: bool = False,
         drain_s: float = 60.0,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -137,6 +153,10 @@ class PlantSite:
         plant += ["--seed", str(SEED), *plant_words]
         plant += [word for fault in faults for word in ("--fault", fault)]
         self.plant = Child("plant", folder / "plant.log", "plant", *plant)
+        if scripted_plant:  # takes its faults line by line instead
+            words = (str(folder / "plant.toml"), str(WINDOW_S), str(SEED))
+            module = "tests.e2e.plant_process"
+            self.plant = Child("plant", folder / "plant.log", *words, module=module)
         self.ledger = Child(
             "ledger", folder / "ledger.log", "ledger", "run",
             "--db", str(self.ledger_db), "--key-file", str(folder / "ledger.key"),

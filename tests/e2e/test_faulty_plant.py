@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.config.load import load_site
-from tests.e2e.faulty_plant import DEAD_FOR_S, DEAD_FROM_S, FaultyPlant
+from tests.e2e.faulty_plant import DEAD_FOR_S, FaultyPlant
 from tests.e2e.three_books import (
     RECORDS,
     Current,
@@ -28,7 +28,7 @@ def events(plant: FaultyPlant, subject: str) -> list[str]:
 
 
 def within_dead_span(plant: FaultyPlant, windows: list[Current]) -> list[Current]:
-    first_ms, last_ms = plant.at_ms(DEAD_FROM_S + 1), plant.at_ms(DEAD_FROM_S + DEAD_FOR_S)
+    first_ms, last_ms = plant.at_ms(1), plant.at_ms(DEAD_FOR_S)
     return [w for w in windows if w.start_ms >= first_ms and w.end_ms <= last_ms]
 
 
