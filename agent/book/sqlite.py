@@ -41,15 +41,22 @@ class SqliteBook:
 
         Not cached: a number given in a transaction that is rolled back would be wrong later.
         """
-        key = (owner.site, owner.gateway, kind, name)
-        find = "SELECT id FROM series WHERE site = ? AND gateway = ? AND kind = ? AND name = ?"
-        row = self._connection.execute(find, key).fetchone()
-        if row is None:
-            self._connection.execute(
-                "INSERT INTO series (site, gateway, kind, name) VALUES (?, ?, ?, ?)", key
-            )
-            row = self._connection.execute(find, key).fetchone()
-        return int(row[0])
+        number = self.number(owner, kind, name)
+        if number is not None:
+            return number
+        self._connection.execute(
+            "INSERT INTO series (site, gateway, kind, name) VALUES (?, ?, ?, ?)",
+            (owner.site, owner.gateway, kind, name),
+        )
+        return self.series(owner, kind, name)
+
+    def number(self, owner: Owner, kind: str, name: str) -> int | None:
+        """The number of a stream or source, if it has one."""
+        row = self._connection.execute(
+            "SELECT id FROM series WHERE site = ? AND gateway = ? AND kind = ? AND name = ?",
+            (owner.site, owner.gateway, kind, name),
+        ).fetchone()
+        return None if row is None else int(row[0])
 
     def add_windows(self, owner: Owner, windows: Iterable[Window]) -> int:
         """Insert windows; a key that is already there stays as it is. Returns rows added."""
@@ -89,7 +96,7 @@ class SqliteBook:
             if emission.source not in numbers:
                 numbers[emission.source] = self.series(owner, "source", emission.source)
             if emission.factor not in factors:
-                factors[emission.factor] = self._factor(emission.factor)
+                factors[emission.factor] = self.add_factor(emission.factor)
             rows.append(
                 (
                     numbers[emission.source],
@@ -315,16 +322,41 @@ class SqliteBook:
         self._connection.executemany(statement, rows)
         return self._connection.total_changes - before
 
-    def _factor(self, factor: FactorRef) -> int:
-        key = (factor.id, factor.version, factor.value, factor.unit)
-        find = "SELECT id FROM factors WHERE name = ? AND version = ? AND value = ? AND unit = ?"
-        row = self._connection.execute(find, key).fetchone()
-        if row is None:
-            self._connection.execute(
-                "INSERT INTO factors (name, version, value, unit) VALUES (?, ?, ?, ?)", key
-            )
-            row = self._connection.execute(find, key).fetchone()
-        return int(row[0])
+    def add_factor(self, factor: FactorRef) -> int:
+        """The number of a factor, given on first use."""
+        number = self.factor_number(factor)
+        if number is not None:
+            return number
+        self._connection.execute(
+            "INSERT INTO factors (name, version, value, unit) VALUES (?, ?, ?, ?)",
+            (factor.id, factor.version, factor.value, factor.unit),
+        )
+        return self.add_factor(factor)
+
+    def factor_number(self, factor: FactorRef) -> int | None:
+        """The number of a factor, if anything was booked with it."""
+        row = self._connection.execute(
+            "SELECT id FROM factors WHERE name = ? AND version = ? AND value = ? AND unit = ?",
+            (factor.id, factor.version, factor.value, factor.unit),
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def booked_otherwise(
+        self, owner: Owner, source: str, factor: FactorRef, several: bool
+    ) -> Span | None:
+        """The span in which a source has emissions booked with another factor than this one.
+
+        With ``several`` factors over time the whole booked span is returned: the caller looks.
+        """
+        condition = "" if several else " AND factor IS NOT :factor"
+        row = self._connection.execute(
+            "SELECT min(start_ms), max(start_ms) FROM emissions WHERE series = :series" + condition,
+            {
+                "series": self.number(owner, "source", source),
+                "factor": self.factor_number(factor),
+            },
+        ).fetchone()
+        return None if row[0] is None else Span(from_ms=row[0], to_ms=row[1] + 1)
 
     def _factors(self) -> dict[int, FactorRef]:
         rows = self._connection.execute("SELECT id, name, version, value, unit FROM factors")

@@ -64,6 +64,25 @@ class JobRuns:
         )
 
 
+class FactorMarks:
+    """With which factors over time each source's emissions were last found to be booked."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def load(self) -> dict[str, str]:
+        """The mark of every source."""
+        return dict(self._connection.execute("SELECT source, factors FROM factor_marks").fetchall())
+
+    def save(self, marks: Mapping[str, str]) -> None:
+        """Set the marks of these sources."""
+        self._connection.executemany(
+            "INSERT INTO factor_marks (source, factors) VALUES (?, ?) "
+            "ON CONFLICT (source) DO UPDATE SET factors = excluded.factors",
+            list(marks.items()),
+        )
+
+
 class ClockMarks:
     """Which wall time the monotonic time of a boot stood for."""
 

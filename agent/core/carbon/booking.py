@@ -49,8 +49,12 @@ def emission_of(
         raise CarbonInputError(f"{share} is not a share", where=source_id, hint="a finite number")
     scale = share * factor.value
     kgco2 = None if window.value is None else window.value * scale
-    lower, upper = _interval(
-        window, scale, combined_uncertainty_pct(uncertainty_activity_pct, uncertainty_factor_pct)
+    lower, upper = interval_of(
+        window.value,
+        window.lower,
+        window.upper,
+        scale,
+        combined_uncertainty_pct(uncertainty_activity_pct, uncertainty_factor_pct),
     )
     absent = None if kgco2 is None else 0.0
     return Emission(
@@ -70,19 +74,26 @@ def emission_of(
     )
 
 
-def _interval(
-    window: Window, scale: float, uncertainty_pct: float
+def interval_of(
+    amount: float | None,
+    lower: float | None,
+    upper: float | None,
+    scale: float,
+    uncertainty_pct: float,
 ) -> tuple[float | None, float | None]:
-    """The 90 % interval of the emission: the window's own, widened by a relative uncertainty."""
-    if window.value is None:
+    """The 90 % interval of an emission: the window's own, widened by a relative uncertainty.
+
+    ``amount``, ``lower`` and ``upper`` are the window's, ``scale`` is kgCO2e per unit of it.
+    """
+    if amount is None:
         return None, None
-    value = window.value * scale
+    value = amount * scale
     if uncertainty_pct == 0:
-        if window.lower is None or window.upper is None:
+        if lower is None or upper is None:
             return None, None
-        low, high = sorted((window.lower * scale, window.upper * scale))
+        low, high = sorted((lower * scale, upper * scale))
         return low, high
     spread = abs(value) * uncertainty_pct / 100 * _NINETY_OF_NINETY_FIVE
-    ends = [value if end is None else end * scale for end in (window.lower, window.upper)]
+    ends = [value if end is None else end * scale for end in (lower, upper)]
     low, high = min(*ends, value), max(*ends, value)
     return value - math.hypot(value - low, spread), value + math.hypot(high - value, spread)

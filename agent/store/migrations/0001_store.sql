@@ -61,6 +61,11 @@ CREATE TABLE job_runs (
   PRIMARY KEY (job, period_ms)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE factor_marks (
+  source TEXT PRIMARY KEY,
+  factors TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE epochs (
   id TEXT PRIMARY KEY,
   number INTEGER NOT NULL UNIQUE,

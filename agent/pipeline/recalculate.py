@@ -1,0 +1,208 @@
+"""Emissions booked with a factor that no longer holds for their time get a new revision.
+
+It runs beside polling, one source and month at a time, so that the store and the event loop are
+held for some hundredths of a second. Old revisions stay; what changed is told per source and
+month.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+from agent.book.database import Database
+from agent.book.ports import Owner, Span
+from agent.book.revise import EmissionArrays, RevisedEmissions, current_arrays, revise
+from agent.book.sqlite import SqliteBook
+from agent.config.site import SiteConfig, SourcePlan
+from agent.core import kernels
+from agent.core.carbon.booking import interval_of
+from agent.core.model import Event, FactorRef, Severity
+from agent.core.ports import Clock
+from agent.core.timebase import local_date, local_month
+from agent.store.state import Audit, FactorMarks
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthChange:
+    """What another factor does to one source in one month of the site's calendar."""
+
+    source: str
+    month: str  # «2026-07»
+    windows: int
+    before_kgco2e: float
+    after_kgco2e: float
+    factors: tuple[str, ...]  # ids of the factors that now hold
+
+    @property
+    def difference_kgco2e(self) -> float:
+        return self.after_kgco2e - self.before_kgco2e
+
+
+class Recalculation:
+    """Finds and revises what was booked with another factor than the one that holds."""
+
+    def __init__(self, config: SiteConfig, database: Database, owner: Owner, clock: Clock) -> None:
+        self._config = config
+        self._database = database
+        self._owner = owner
+        self._clock = clock
+        self._zone = ZoneInfo(config.site.timezone)
+        self._log = structlog.get_logger("recalculate")
+
+    def preview(self) -> list[MonthChange]:
+        """What `run` would change; nothing is written."""
+        changes = []
+        for source, span, month in self._slices():
+            change, _ = self._revised(self._database.connection, source, span, month)
+            if change is not None:
+                changes.append(change)
+        return changes
+
+    async def run(self, progressed: Callable[[], None] = lambda: None) -> list[MonthChange]:
+        """Book the new revisions, one transaction per source and month."""
+        changes = []
+        for source, span, month in self._slices():
+            change, revised = self._revised(self._database.connection, source, span, month)
+            if change is not None and revised is not None:
+                with self._database.transaction() as connection:
+                    stream = source.section.stream
+                    revise(connection, self._owner, source.id, stream, revised)
+                    self._tell(connection, change)
+                changes.append(change)
+                self._log.info("emissions.recalculated", source=source.id, month=month)
+            progressed()
+            await asyncio.sleep(0)
+        with self._database.transaction() as connection:
+            FactorMarks(connection).save(self._marks())
+        return changes
+
+    def is_due(self) -> bool:
+        """Whether a source's factors are others than when its emissions were last looked at."""
+        known = FactorMarks(self._database.connection).load()
+        return any(known.get(name) != mark for name, mark in self._marks().items())
+
+    def _marks(self) -> dict[str, str]:
+        return {
+            source.id: repr((source.section.share, source.factor, source.former))
+            for source in self._config.sources.values()
+        }
+
+    def _slices(self) -> Iterator[tuple[SourcePlan, Span, str]]:
+        """Every source and month in which something is booked with another factor."""
+        book = SqliteBook(self._database.connection)
+        for source in self._config.sources.values():
+            span = book.booked_otherwise(self._owner, source.id, source.factor, bool(source.former))
+            if span is None:
+                continue
+            day = local_date(span.from_ms, self._zone)
+            year, month = day.year, day.month
+            while True:
+                start_ms, end_ms = local_month(year, month, self._zone)
+                if start_ms >= span.to_ms:
+                    break
+                yield source, Span(from_ms=start_ms, to_ms=end_ms), f"{year}-{month:02}"
+                year, month = (year, month + 1) if month < 12 else (year + 1, 1)
+
+    def _revised(
+        self, connection: Connection, source: SourcePlan, span: Span, month: str
+    ) -> tuple[MonthChange | None, RevisedEmissions | None]:
+        """The new revisions of one source and month, and what they change."""
+        arrays = current_arrays(connection, self._owner, source.id, source.section.stream, span)
+        factors, which = _factors_of(source, arrays.start_ms)
+        stale = np.zeros(len(arrays.start_ms), np.bool_)
+        for index, factor in enumerate(factors):
+            number = SqliteBook(connection).factor_number(factor)
+            stale |= (which == index) & (arrays.factor != (-1 if number is None else number))
+        if not stale.any():
+            return None, None
+        chosen = arrays.only(stale)
+        which = which[stale]
+        scale = np.array([source.section.share * factor.value for factor in factors])[which]
+        after = _scaled(chosen.value, scale)
+        lower, upper = self._intervals(source, chosen, scale)
+        change = MonthChange(
+            source=source.id,
+            month=month,
+            windows=len(after),
+            before_kgco2e=float(np.nansum(chosen.kgco2e)),
+            after_kgco2e=float(np.nansum(after)),
+            factors=tuple(dict.fromkeys(f"{factors[i].id} {factors[i].version}" for i in which)),
+        )
+        revised = RevisedEmissions(
+            arrays=chosen, factors=factors, which=which, kgco2e=after, lower=lower, upper=upper
+        )
+        return change, revised
+
+    def _intervals(
+        self, source: SourcePlan, chosen: EmissionArrays, scale: Floats
+    ) -> tuple[Floats, Floats]:
+        """Lower and upper ends, as `emission_of` computes them for a single window."""
+        uncertainty_pct = source.section.uncertainty_activity_pct or 0.0
+        if not uncertainty_pct and source.section.share >= 0:
+            both = np.isnan(chosen.lower) | np.isnan(chosen.upper)
+            lower, upper = _scaled(chosen.lower, scale), _scaled(chosen.upper, scale)
+            lower[both] = upper[both] = np.nan
+            return lower, upper
+        ends = [
+            interval_of(*window, one_scale, uncertainty_pct)
+            for window, one_scale in zip(chosen.windows(), scale.tolist(), strict=True)
+        ]
+        lower = np.array([np.nan if low is None else low for low, _ in ends])
+        upper = np.array([np.nan if high is None else high for _, high in ends])
+        return lower, upper
+
+    def _tell(self, connection: Connection, change: MonthChange) -> None:
+        now_ms = self._clock.now_ms()
+        detail = json.dumps(
+            {
+                "month": change.month,
+                "windows": change.windows,
+                "before_kgco2e": change.before_kgco2e,
+                "after_kgco2e": change.after_kgco2e,
+                "difference_kgco2e": change.difference_kgco2e,
+                "factors": change.factors,
+            },
+            ensure_ascii=False,
+        )
+        Audit(connection).record(now_ms, "factors", "recalculate", change.source, detail)
+        SqliteBook(connection).add_events(
+            self._owner,
+            [
+                Event(
+                    time_ms=now_ms,
+                    code="emissions.recalculated",
+                    subject=change.source,
+                    severity=Severity.INFO,
+                    detail=detail,
+                )
+            ],
+        )
+
+
+def _factors_of(
+    source: SourcePlan, start_ms: npt.NDArray[np.int64]
+) -> tuple[tuple[FactorRef, ...], npt.NDArray[np.int64]]:
+    """The source's factors, oldest first, and which of them holds at each start."""
+    ends = np.array([former.until_ms for former in source.former], np.int64)
+    factors = (*(former.factor for former in source.former), source.factor)
+    return factors, np.searchsorted(ends, start_ms, "right").astype(np.int64)
+
+
+def _scaled(amounts: Floats, scale: Floats) -> Floats:
+    result = np.empty(len(amounts), np.float64)
+    kernels.run("emissions", np.ascontiguousarray(amounts), np.ascontiguousarray(scale), result)
+    return result

@@ -1,0 +1,103 @@
+"""Another factor gives a new revision of exactly the windows concerned; the old one stays."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.book.ports import Span
+from agent.book.sqlite import SqliteBook
+from agent.config.site import FormerFactor, SiteConfig
+from agent.core.carbon.booking import emission_of
+from agent.core.model import Emission
+from agent.pipeline.recalculate import Recalculation
+from tests.fake_clock import FakeClock
+from tests.pipeline.site import Bench
+
+EVERYTHING = Span(from_ms=0, to_ms=1 << 60)
+START_MS = 1_795_000_000_000
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    made = Bench(tmp_path, FakeClock(START_MS))
+    made.read(1200)
+    made.pipeline.run_due(made.clock.now_ms())
+    return made
+
+
+def with_factor(config: SiteConfig, value: float, since_ms: int | None = None) -> SiteConfig:
+    """The site with another factor of source sa, from a time on or for all time."""
+    plan = config.sources["sa"]
+    factor = replace(plan.factor, version="corrected", value=value)
+    former = (FormerFactor(until_ms=since_ms, factor=plan.factor),) if since_ms else ()
+    return replace(
+        config, sources={**config.sources, "sa": replace(plan, factor=factor, former=former)}
+    )
+
+
+def recalculation(bench: Bench, config: SiteConfig) -> Recalculation:
+    return Recalculation(config, bench.database, bench.owner, bench.clock)
+
+
+def current(bench: Bench, source: str) -> list[Emission]:
+    book = SqliteBook(bench.database.connection)
+    return list(book.current_emissions(bench.owner, EVERYTHING, source))
+
+
+async def test_nothing_is_done_while_the_factors_hold(bench: Bench) -> None:
+    unchanged = recalculation(bench, bench.config)
+    assert unchanged.is_due()  # never looked at before
+    assert await unchanged.run() == []
+    assert not unchanged.is_due()
+    assert {emission.revision for emission in current(bench, "sa")} == {0}
+
+
+async def test_a_corrected_factor_revises_all_and_keeps_the_old(bench: Bench) -> None:
+    before, others = current(bench, "sa"), current(bench, "sb")
+    corrected = recalculation(bench, with_factor(bench.config, 0.6))
+    preview = corrected.preview()
+    assert current(bench, "sa") == before
+    changes = await corrected.run()
+    assert changes == preview
+    after = current(bench, "sa")
+    assert [emission.revision for emission in after] == [1] * len(before)
+    assert [emission.factor.version for emission in after] == ["corrected"] * len(before)
+    assert current(bench, "sb") == others
+    assert sum(change.windows for change in changes) == len(before)
+    assert sum(change.difference_kgco2e for change in changes) == pytest.approx(
+        sum(e.kgco2e or 0 for e in after) - sum(e.kgco2e or 0 for e in before)
+    )
+    book = SqliteBook(bench.database.connection)
+    old = [e for _, e in book.emissions_after(bench.owner, 0, 10**6) if e.revision == 0]
+    assert set(before) <= set(old)
+    told = [e for e in book.events(bench.owner, EVERYTHING) if e.code == "emissions.recalculated"]
+    assert json.loads(told[0].detail)["windows"] == len(before)
+    assert await corrected.run() == []
+
+
+async def test_only_windows_from_the_change_on_are_revised(bench: Bench) -> None:
+    before = current(bench, "sa")
+    since_ms = before[len(before) // 2].start_ms
+    await recalculation(bench, with_factor(bench.config, 0.6, since_ms)).run()
+    for old, new in zip(before, current(bench, "sa"), strict=True):
+        if old.start_ms < since_ms:
+            assert new == old
+        else:
+            assert (new.revision, new.factor.value) == (1, 0.6)
+
+
+async def test_bulk_and_single_arithmetic_agree_to_the_last_digit(bench: Bench) -> None:
+    bench.read(300, skip=("a",))
+    bench.pipeline.run_due(bench.clock.now_ms())
+    config = with_factor(bench.config, 0.5703)
+    await recalculation(bench, config).run()
+    book = SqliteBook(bench.database.connection)
+    windows = {w.start_ms: w for w in book.current_windows(bench.owner, EVERYTHING, "a.energy")}
+    for emission in current(bench, "sa"):
+        plan = config.sources["sa"]
+        single = emission_of("sa", windows[emission.start_ms], plan.factor_at(emission.start_ms))
+        assert emission == replace(single, revision=emission.revision)
