@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from agent.core import strict_json
+from agent.core.activity import ActivityEntry
+from agent.core.activity_record import ACTIVITY_COLUMNS, activity_values, decode_activity
 from agent.core.errors import ProofError
 from agent.core.model import (
     Emission,
@@ -17,9 +19,19 @@ from agent.core.model import (
     Severity,
     Window,
 )
+from agent.core.record_fields import (
+    count,
+    flag,
+    float_or_none,
+    inputs,
+    integer,
+    number,
+    optional,
+    text,
+    word,
+)
 
-Record = Window | Emission | Endpoint | Event
-_Word = TypeVar("_Word", Provenance, Severity)
+Record = Window | Emission | Endpoint | Event | ActivityEntry
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "window": (
@@ -56,6 +68,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "endpoint": ("stream", "boundary", "time", "register", "accumulated"),
     "event": ("time", "code", "subject", "severity", "detail"),
+    "activity": ACTIVITY_COLUMNS,
 }
 
 
@@ -78,6 +91,8 @@ def kind_of(record: Record) -> str:
             return "endpoint"
         case Event():
             return "event"
+        case ActivityEntry():
+            return "activity"
 
 
 def encode_record(record: Record) -> bytes:
@@ -137,6 +152,8 @@ def _values(record: Record) -> list[Any]:
                 record.severity.value,
                 record.detail,
             ]
+        case ActivityEntry():
+            return activity_values(record)
 
 
 def _window_values(window: Window) -> list[Any]:
@@ -145,13 +162,13 @@ def _window_values(window: Window) -> list[Any]:
         window.start_ms,
         window.length_ms,
         window.revision,
-        _float(window.value),
+        float_or_none(window.value),
         window.provenance.value,
         window.method,
         float(window.coverage),
-        _float(window.lower),
-        _float(window.upper),
-        _float(window.load),
+        float_or_none(window.lower),
+        float_or_none(window.upper),
+        float_or_none(window.load),
         bool(window.maintenance),
     ]
 
@@ -162,12 +179,12 @@ def _emission_values(emission: Emission) -> list[Any]:
         emission.start_ms,
         emission.length_ms,
         emission.revision,
-        _float(emission.kgco2),
-        _float(emission.kgch4),
-        _float(emission.kgn2o),
-        _float(emission.kgco2e),
-        _float(emission.lower),
-        _float(emission.upper),
+        float_or_none(emission.kgco2),
+        float_or_none(emission.kgch4),
+        float_or_none(emission.kgn2o),
+        float_or_none(emission.kgco2e),
+        float_or_none(emission.lower),
+        float_or_none(emission.upper),
         float(emission.estimated_share),
         emission.factor.id,
         emission.factor.version,
@@ -177,67 +194,63 @@ def _emission_values(emission: Emission) -> list[Any]:
     ]
 
 
-def _float(value: float | None) -> float | None:
-    return None if value is None else float(value)
-
-
 def _decode_window(fields: Mapping[str, Any]) -> Window:
     return Window(
-        stream=_text(fields, "stream"),
-        start_ms=_integer(fields, "start"),
-        length_ms=_count(fields, "length", least=1),
-        revision=_count(fields, "revision", least=0),
-        value=_optional(fields, "value"),
-        provenance=_word(fields, "provenance", Provenance),
-        method=_text(fields, "method"),
-        coverage=_number(fields, "coverage"),
-        lower=_optional(fields, "lower"),
-        upper=_optional(fields, "upper"),
-        load=_optional(fields, "load"),
-        maintenance=_flag(fields, "maintenance"),
+        stream=text(fields, "stream"),
+        start_ms=integer(fields, "start"),
+        length_ms=count(fields, "length", least=1),
+        revision=count(fields, "revision", least=0),
+        value=optional(fields, "value"),
+        provenance=word(fields, "provenance", Provenance),
+        method=text(fields, "method"),
+        coverage=number(fields, "coverage"),
+        lower=optional(fields, "lower"),
+        upper=optional(fields, "upper"),
+        load=optional(fields, "load"),
+        maintenance=flag(fields, "maintenance"),
     )
 
 
 def _decode_emission(fields: Mapping[str, Any]) -> Emission:
     return Emission(
-        source=_text(fields, "source"),
-        start_ms=_integer(fields, "start"),
-        length_ms=_count(fields, "length", least=1),
-        revision=_count(fields, "revision", least=0),
-        kgco2=_optional(fields, "kgco2"),
-        kgch4=_optional(fields, "kgch4"),
-        kgn2o=_optional(fields, "kgn2o"),
-        kgco2e=_optional(fields, "kgco2e"),
-        lower=_optional(fields, "lower"),
-        upper=_optional(fields, "upper"),
-        estimated_share=_number(fields, "estimated_share"),
+        source=text(fields, "source"),
+        start_ms=integer(fields, "start"),
+        length_ms=count(fields, "length", least=1),
+        revision=count(fields, "revision", least=0),
+        kgco2=optional(fields, "kgco2"),
+        kgch4=optional(fields, "kgch4"),
+        kgn2o=optional(fields, "kgn2o"),
+        kgco2e=optional(fields, "kgco2e"),
+        lower=optional(fields, "lower"),
+        upper=optional(fields, "upper"),
+        estimated_share=number(fields, "estimated_share"),
         factor=FactorRef(
-            id=_text(fields, "factor_id"),
-            version=_text(fields, "factor_version"),
-            value=_number(fields, "factor_value"),
-            unit=_text(fields, "factor_unit"),
+            id=text(fields, "factor_id"),
+            version=text(fields, "factor_version"),
+            value=number(fields, "factor_value"),
+            unit=text(fields, "factor_unit"),
         ),
-        inputs=_inputs(fields["inputs"]),
+        inputs=inputs(fields["inputs"]),
     )
 
 
 def _decode_endpoint(fields: Mapping[str, Any]) -> Endpoint:
     return Endpoint(
-        stream=_text(fields, "stream"),
-        boundary_ms=_integer(fields, "boundary"),
-        time_ms=_integer(fields, "time"),
-        register=_number(fields, "register"),
-        accumulated=_number(fields, "accumulated"),
+        stream=text(fields, "stream"),
+        boundary_ms=integer(fields, "boundary"),
+        time_ms=integer(fields, "time"),
+        register=number(fields, "register"),
+        accumulated=number(fields, "accumulated"),
     )
 
 
 def _decode_event(fields: Mapping[str, Any]) -> Event:
     return Event(
-        time_ms=_integer(fields, "time"),
-        code=_text(fields, "code"),
-        subject=_text(fields, "subject"),
-        severity=_word(fields, "severity", Severity),
-        detail=_text(fields, "detail"),
+        time_ms=integer(fields, "time"),
+        code=text(fields, "code"),
+        subject=text(fields, "subject"),
+        severity=word(fields, "severity", Severity),
+        detail=text(fields, "detail"),
     )
 
 
@@ -246,67 +259,5 @@ _DECODERS: dict[str, Callable[[Mapping[str, Any]], Record]] = {
     "emission": _decode_emission,
     "endpoint": _decode_endpoint,
     "event": _decode_event,
+    "activity": decode_activity,
 }
-
-
-def _text(fields: Mapping[str, Any], name: str) -> str:
-    value = fields[name]
-    if not isinstance(value, str):
-        raise ProofError(f"{name} is not text")
-    return value
-
-
-def _integer(fields: Mapping[str, Any], name: str) -> int:
-    value = fields[name]
-    if type(value) is not int or not -(2**63) <= value < 2**63:
-        raise ProofError(f"{name} is not a 64-bit whole number")
-    return value
-
-
-def _count(fields: Mapping[str, Any], name: str, *, least: int) -> int:
-    value = _integer(fields, name)
-    if value < least:
-        raise ProofError(f"{name} is {value}, below {least}")
-    return value
-
-
-def _number(fields: Mapping[str, Any], name: str) -> float:
-    value = fields[name]
-    if type(value) is float:
-        return value
-    if type(value) is int and abs(value) <= 2**53:
-        return float(value)
-    raise ProofError(f"{name} is not a number that a 64-bit float holds exactly")
-
-
-def _optional(fields: Mapping[str, Any], name: str) -> float | None:
-    return None if fields[name] is None else _number(fields, name)
-
-
-def _flag(fields: Mapping[str, Any], name: str) -> bool:
-    value = fields[name]
-    if not isinstance(value, bool):
-        raise ProofError(f"{name} is neither true nor false")
-    return value
-
-
-def _word(fields: Mapping[str, Any], name: str, words: type[_Word]) -> _Word:
-    value = _text(fields, name)
-    try:
-        return words(value)
-    except ValueError:
-        raise ProofError(f"{name} is {value[:40]!r}, not one of {', '.join(words)}") from None
-
-
-def _inputs(value: Any) -> tuple[tuple[str, int], ...]:
-    if not isinstance(value, list):
-        raise ProofError("inputs is not a list")
-    inputs: list[tuple[str, int]] = []
-    for pair in value:
-        if not isinstance(pair, list) or len(pair) != 2:
-            raise ProofError("inputs holds something else than [stream, revision]")
-        stream, revision = pair
-        if not isinstance(stream, str) or type(revision) is not int or not 0 <= revision < 2**63:
-            raise ProofError("inputs holds something else than [stream, revision]")
-        inputs.append((stream, revision))
-    return tuple(inputs)

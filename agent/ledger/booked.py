@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agent.book.activity import SqliteActivity
 from agent.book.ports import Owner
 from agent.book.sqlite import EMISSION_COLUMNS, WINDOW_COLUMNS, emission_of, window_of
+from agent.core.activity import ActivityEntry
 from agent.core.model import Emission, Endpoint, FactorRef, Window
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
+
+Keyed = Window | Emission | Endpoint | ActivityEntry
 
 SERIES = "series.site = ? AND series.gateway = ? AND series.kind = ? AND series.name = ?"
 KEY = f"{SERIES} AND start_ms = ? AND length_ms = ? AND revision = ?"
@@ -22,9 +26,7 @@ class Booked:
         self._connection = connection
         self._factors: dict[int, FactorRef] = {}
 
-    def find(
-        self, owner: Owner, record: Window | Emission | Endpoint
-    ) -> tuple[int, Window | Emission | Endpoint] | None:
+    def find(self, owner: Owner, record: Keyed) -> tuple[int, Keyed] | None:
         """Row number and content booked under the record's key."""
         match record:
             case Window():
@@ -33,6 +35,8 @@ class Booked:
                 return self._emission(owner, record)
             case Endpoint():
                 return self._endpoint(owner, record)
+            case ActivityEntry():
+                return SqliteActivity(self._connection).find(owner, record)
 
     def _window(self, owner: Owner, record: Window) -> tuple[int, Window] | None:
         row = self._connection.execute(

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import structlog
 
+from agent.book.activity import SqliteActivity
 from agent.book.database import Database
 from agent.book.ports import Owner
 from agent.book.sqlite import SqliteBook
+from agent.core.activity import ActivityEntry
 from agent.core.errors import ProofError
 from agent.core.model import Emission, Endpoint, Event, Receipt, Window
 from agent.core.payload import (
@@ -21,7 +23,7 @@ from agent.core.payload import (
 )
 from agent.core.ports import Clock
 from agent.core.record import Record, Unknown
-from agent.ledger.booked import Booked
+from agent.ledger.booked import Booked, Keyed
 from agent.ledger.storage import Alarm, LedgerStorage
 from agent.sync.wire import decode_body, join, part_of
 
@@ -182,11 +184,13 @@ class Intake:
         windows = [record for record in records if isinstance(record, Window)]
         emissions = [record for record in records if isinstance(record, Emission)]
         endpoints = [record for record in records if isinstance(record, Endpoint)]
+        activity = [record for record in records if isinstance(record, ActivityEntry)]
         added = self._book.add_windows(owner, windows)
         added += self._book.add_emissions(owner, emissions)
         added += self._book.add_endpoints(owner, endpoints)
+        added += SqliteActivity(self._database.connection).add_activity(owner, activity)
         self._book.add_events(owner, [record for record in records if isinstance(record, Event)])
-        keyed: list[Window | Emission | Endpoint] = [*windows, *emissions, *endpoints]
+        keyed: list[Keyed] = [*windows, *emissions, *endpoints, *activity]
         if added == len(keyed):
             return
         for record in keyed:

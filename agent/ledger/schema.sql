@@ -1,9 +1,46 @@
+CREATE TRIGGER reviews_are_kept BEFORE DELETE ON reviews BEGIN
+  SELECT RAISE(ABORT, 'a review is never deleted: add another one');
+END;
+
+CREATE TRIGGER reviews_stay BEFORE UPDATE ON reviews BEGIN
+  SELECT RAISE(ABORT, 'a review is never changed: add another one');
+END;
+
 CREATE TABLE "_sqlite_migrations" (
    "id" INTEGER PRIMARY KEY,
    "migration_set" TEXT,
    "name" TEXT,
    "applied_at" TEXT
 );
+
+CREATE TABLE activity (
+  id INTEGER PRIMARY KEY,
+  series INTEGER NOT NULL REFERENCES series (id),
+  kind TEXT NOT NULL,
+  item TEXT NOT NULL,
+  start_ms INTEGER,
+  length_ms INTEGER,
+  batch TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  amount REAL,
+  unit TEXT NOT NULL,
+  place TEXT NOT NULL,
+  carbon_content REAL,
+  carbon_basis TEXT NOT NULL,
+  purity REAL,
+  treatment TEXT NOT NULL,
+  distance_km REAL,
+  mode TEXT NOT NULL,
+  price_cny REAL,
+  origin TEXT NOT NULL,
+  author TEXT NOT NULL,
+  note TEXT NOT NULL,
+  evidence_name TEXT,
+  evidence_sha256 TEXT,
+  entered_ms INTEGER NOT NULL,
+  CHECK ((start_ms IS NULL) = (length_ms IS NULL)),
+  CHECK (batch <> '' OR start_ms IS NOT NULL)
+) STRICT;
 
 CREATE TABLE alarms (
   id INTEGER PRIMARY KEY,
@@ -125,6 +162,25 @@ CREATE TABLE parts (
   PRIMARY KEY (site, gateway, batch, parts, size, part)
 ) STRICT;
 
+CREATE TABLE reviewed_figures (
+  hash TEXT PRIMARY KEY,
+  figures TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE reviews (
+  id INTEGER PRIMARY KEY,
+  site TEXT NOT NULL,
+  gateway TEXT NOT NULL,
+  month TEXT NOT NULL,
+  department TEXT NOT NULL CHECK (department IN ('environment', 'production')),
+  name TEXT NOT NULL CHECK (name <> ''),
+  decision TEXT NOT NULL CHECK (decision IN ('accepted', 'returned')),
+  note TEXT NOT NULL,
+  settled TEXT NOT NULL,
+  figures TEXT NOT NULL REFERENCES reviewed_figures (hash),
+  reviewed_ms INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE series (
   id INTEGER PRIMARY KEY,
   site TEXT NOT NULL,
@@ -151,11 +207,23 @@ CREATE TABLE windows (
   UNIQUE (series, start_ms, length_ms, revision)
 ) STRICT;
 
+CREATE UNIQUE INDEX activity_by_key ON activity (
+  series,
+  batch,
+  CASE WHEN batch = '' THEN start_ms ELSE 0 END,
+  CASE WHEN batch = '' THEN length_ms ELSE 0 END,
+  revision
+);
+
+CREATE INDEX activity_by_start ON activity (start_ms);
+
 CREATE INDEX emissions_by_start ON emissions (start_ms);
 
 CREATE INDEX events_by_time ON events (time_ms);
 
 CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
     ON "_sqlite_migrations" ("migration_set", "name");
+
+CREATE INDEX reviews_by_month ON reviews (site, gateway, month);
 
 CREATE INDEX windows_by_start ON windows (start_ms);

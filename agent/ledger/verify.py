@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from agent.book.database import Database
 from agent.book.ports import Owner
+from agent.core.activity import ActivityEntry
 from agent.core.errors import ProofError
 from agent.core.model import Emission, Endpoint, Event, Window
 from agent.core.payload import (
@@ -21,7 +22,12 @@ from agent.ledger.booked import Booked
 from agent.ledger.storage import Chain, LedgerStorage, StoredBatch
 
 MOST_FINDINGS = 1000
-TABLES = {Window: "windows", Emission: "emissions", Endpoint: "endpoints"}
+TABLES = {
+    Window: "windows",
+    Emission: "emissions",
+    Endpoint: "endpoints",
+    ActivityEntry: "activity",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +198,9 @@ class _Verifier:
             ).fetchall()
             for site, gateway, count in rows:
                 owner = Owner(site=site, gateway=gateway)
-                self._find("unsigned", owner, "", 0, f"{count} {table} are booked in no batch")
+                self._find(
+                    "unsigned", owner, "", 0, f"{count} rows of {table} are booked in no batch"
+                )
         self._compare_events()
 
     def _compare_events(self) -> None:

@@ -73,6 +73,8 @@ class Pipeline:
         if not self._recorder.trust.trusted:
             return 0
         batches = self._close_windows(now_ms)
+        if not self._config.streams:  # no window will ever close and take the rest along
+            batches += self._seal_rest(now_ms)
         for job in self.jobs:
             done = run_due(job, self._database, now_ms)
             if done:
@@ -103,6 +105,13 @@ class Pipeline:
                 batches=batches,
             )
         return batches
+
+    def _seal_rest(self, now_ms: int) -> int:
+        """Seal what is booked besides windows: what people enter, and events."""
+        if self._sealer is None:
+            return 0
+        with self._database.transaction() as connection:
+            return self._sealer.seal_all(connection, now_ms)
 
     def _seal_hour(self, connection: Connection, hour_ms: int) -> None:
         """Seal one closed hour, and drop row readings that are sealed and old enough."""

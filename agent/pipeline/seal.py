@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from agent.book.activity import SqliteActivity
 from agent.book.ports import Owner
 from agent.book.sqlite import SqliteBook
 from agent.core.chain import SigningKey
+from agent.core.model import Emission, Window
 from agent.core.payload import Link, seal
 from agent.core.record import Record
 from agent.store.batches import Batches, Epoch
@@ -45,6 +47,7 @@ class Sealer:
             ("emission", book.emissions_after),
             ("endpoint", book.endpoints_after),
             ("event", book.events_after),
+            ("activity", SqliteActivity(connection).activity_after),
         ):
             room = MOST_RECORDS - len(records)
             rows = fetch(self._owner, batches.seal_mark(kind), room) if room else []
@@ -67,14 +70,16 @@ class Sealer:
             key=self._key,
             former=None if previous else self._former(batches, epoch),
         )
-        starts = [record.start_ms for record in records if hasattr(record, "start_ms")]
-        ends = [record.end_ms for record in records if hasattr(record, "end_ms")]
+        timed = [record for record in records if isinstance(record, Window | Emission)]
         batches.add(
             epoch=epoch.id,
             seq=sealed.link.seq,
             batch_hash=sealed.link.hash,
             count=len(records),
-            span=(min(starts, default=now_ms), max(ends, default=now_ms)),
+            span=(
+                min((record.start_ms for record in timed), default=now_ms),
+                max((record.end_ms for record in timed), default=now_ms),
+            ),
             created_ms=now_ms,
             data=sealed.data,
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent.parent))
 
+from agent.core.activity import ActivityEntry, ActivityKind, Evidence, Origin  # noqa: E402
 from agent.core.chain import SigningKey, merkle_root  # noqa: E402
 from agent.core.model import (  # noqa: E402
     Emission,
@@ -33,6 +34,7 @@ LEDGER_SEED = sha256(b"tanshu golden ledger").digest()
 SITE, GATEWAY = "plant-1", "gw-01"
 FORMER_EPOCH = "00112233445566778899aabbccddeeff"
 EPOCH = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+ACTIVITY_EPOCH = "ac71ac71ac71ac71ac71ac71ac71ac71"
 START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 LENGTH_MS = 900_000
 
@@ -103,6 +105,57 @@ def batches() -> list[SealedBatch]:
     return [first, second, third]
 
 
+def activity_batch() -> SealedBatch:
+    """What no meter reads, in a chain of its own: whole, retired, and of a batch alone."""
+    shared = {"kind": ActivityKind.RAW_MATERIAL, "unit": "t", "entered_ms": START_MS + 5}
+    entries = [
+        ActivityEntry(
+            stream="activity.raw-material.石脑油.f103",
+            item="石脑油",
+            amount=0.1 + 0.2,
+            start_ms=START_MS,
+            end_ms=START_MS + 31 * 86_400_000,
+            place="f103",
+            carbon_content=0.8571,
+            carbon_basis="as-received",
+            purity=0.99,
+            price_cny=1e6,
+            origin=Origin.IMPORT,
+            author="王工",
+            note='"1 月"\u2028',
+            evidence=Evidence(name="weighing.xlsx", sha256=sha256(b"weighing").hexdigest()),
+            **shared,
+        ),
+        ActivityEntry(
+            stream="activity.raw-material.石脑油.f103",
+            item="石脑油",
+            amount=None,
+            start_ms=START_MS,
+            end_ms=START_MS + 31 * 86_400_000,
+            revision=1,
+            place="f103",
+            **shared,
+        ),
+        ActivityEntry(
+            stream="activity.raw-material.ethylene",
+            item="ethylene",
+            amount=12.0,
+            start_ms=None,
+            end_ms=None,
+            batch="B-2026/017",
+            **shared,
+        ),
+    ]
+    return seal(
+        entries,
+        site=SITE,
+        gateway=GATEWAY,
+        epoch=ACTIVITY_EPOCH,
+        previous=None,
+        key=SigningKey.from_seed(GATEWAY_SEED),
+    )
+
+
 def files() -> dict[str, bytes]:
     """Name and bytes of every golden file."""
     gateway, ledger = SigningKey.from_seed(GATEWAY_SEED), SigningKey.from_seed(LEDGER_SEED)
@@ -133,6 +186,7 @@ def files() -> dict[str, bytes]:
         ],
     }
     made = {f"batch-{batch.link.seq}.txt": batch.data for batch in sealed}
+    made["batch-activity.txt"] = activity_batch().data
     made["chain.batches"] = b"".join(batch.data for batch in sealed)
     for name, value in (("receipt", receipt), ("receipt-none", none_yet), ("receipt-whole", whole)):
         made[f"{name}.txt"] = encode_receipt(value, time_ms=START_MS + 3_000_000, key=ledger)

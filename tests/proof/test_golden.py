@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from agent.core.activity import ActivityEntry
 from agent.core.chain import PublicKey
 from agent.core.errors import ProofError
 from agent.core.model import Event, Receipt, Window
@@ -41,6 +42,19 @@ def test_records_come_back_as_they_went_in() -> None:
     assert window.value == 0.1 + 0.2
     assert isinstance(event, Event)
     assert event.detail == '裂解炉 F-103: "reset"\n\u2028\U0001f525'
+
+
+def test_activity_comes_back_as_it_went_in() -> None:
+    batch = parse_batch(golden("batch-activity.txt"))
+    verify_batch(batch, PublicKey.from_text(facts()["gateway_key"]))
+    whole, retired, of_a_batch = decode_records(batch)
+    assert isinstance(whole, ActivityEntry)
+    assert (whole.amount, whole.note) == (0.1 + 0.2, '"1 月"\u2028')
+    assert whole.evidence is not None
+    assert isinstance(retired, ActivityEntry)
+    assert (retired.amount, retired.revision, retired.key) == (None, 1, whole.key)
+    assert isinstance(of_a_batch, ActivityEntry)
+    assert (of_a_batch.start_ms, of_a_batch.batch) == (None, "B-2026/017")
 
 
 def test_receipts_come_back_as_they_went_in() -> None:
@@ -81,6 +95,7 @@ def test_a_cut_tail_contradicts_the_receipt() -> None:
     shorter = golden("batch-1.txt") + golden("batch-2.txt")
     enrolled = [{"site": "plant-1", "gateway": "gw-01", "key": facts()["gateway_key"]}]
     assert verifier.verify([shorter], enrolled)
+    assert verifier.verify([golden("batch-activity.txt")], enrolled)
     with pytest.raises(verifier.Broken):
         verifier.verify([shorter], enrolled, [golden("receipt-whole.txt")], facts()["ledger_key"])
     with pytest.raises(verifier.Broken):

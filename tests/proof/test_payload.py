@@ -155,14 +155,14 @@ def test_a_chain_cannot_be_sealed_across_epochs() -> None:
 def test_unknown_kinds_columns_and_header_keys_are_additions() -> None:
     columns = {
         "event": ["detail", "time", "new", "code", "subject", "severity"],
-        "activity": ["material", "amount"],
+        "plan": ["material", "amount"],
     }
-    lines = [b'["event","d",1,[9],"a","b","info"]', b'["activity","coal",3.50]']
+    lines = [b'["event","d",1,[9],"a","b","info"]', b'["plan","coal",3.50]']
     batch = parse_batch(signed({**HEADER, "columns": columns, "later": {"x": 1}}, lines))
     verify_batch(batch, KEY.public)
-    event, activity = decode_records(batch)
+    event, plan = decode_records(batch)
     assert event == Event(time_ms=1, code="a", subject="b", severity=Severity.INFO, detail="d")
-    assert activity == Unknown(kind="activity", line=b'["activity","coal",3.50]')
+    assert plan == Unknown(kind="plan", line=b'["plan","coal",3.50]')
 
 
 @pytest.mark.parametrize(
