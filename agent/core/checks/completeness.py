@@ -187,7 +187,8 @@ def _overdue(
         return
     days = (now_ms - month_end_ms) / DAY_MS
     present = {entry.stream for entry in entries}
-    for stream, entry in {entry.stream: entry for entry in before}.items():
+    series = {entry.stream: entry for entry in before if not entry.batch}
+    for stream, entry in series.items():
         if stream not in present:
             yield Finding(
                 code=FindingCode.ENTRY_OVERDUE,

@@ -149,7 +149,7 @@ def sector_findings(
             if source.place.kind != benchmark.subject:
                 continue
             number = _intensity(source, benchmark.quantity, products)
-            if number is None or benchmark.low <= number <= benchmark.high:
+            if number is None or _within(number, benchmark):
                 continue
             yield Finding(
                 code=FindingCode.SECTOR,
@@ -161,6 +161,12 @@ def sector_findings(
                 unit=benchmark.quantity,
                 detail=f"{benchmark.source} ({benchmark.year})",
             )
+
+
+def _within(number: float, benchmark: Benchmark) -> bool:
+    """Inside the range, or on its edge but for the rounding of a sum."""
+    slack = ARITHMETIC_LIMIT * max(abs(benchmark.low), abs(benchmark.high))
+    return benchmark.low - slack <= number <= benchmark.high + slack
 
 
 def _products(entries: Iterable[EntryFigures]) -> dict[str, float]:

@@ -319,4 +319,5 @@ class MonthReport:
     findings: tuple[Finding, ...]
     reviews: tuple[ReviewFigures, ...]
     sign_off: SignOff
+    figures: str  # what a sign-off signs, as canonical text
     figures_hash: str

@@ -1,0 +1,129 @@
+"""Reviews and sign-offs of monthly figures, append-only. Nothing here commits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from agent.book.ports import Owner
+from agent.core.errors import UsageError
+from agent.core.report.model import Decision, Department, MonthReport, Review
+from agent.core.report.month import Month
+from agent.core.report.signature import figures_hash
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+NAME_MOST = 100
+NOTE_MOST = 2000
+
+
+def new_review(
+    report: MonthReport,
+    *,
+    department: Department,
+    name: str,
+    decision: Decision,
+    note: str,
+    settled: Sequence[str],
+    reviewed_ms: int,
+) -> Review:
+    """A review of a report's figures, checked; ``UsageError`` says what it lacks."""
+    name, note = name.strip(), note.strip()
+    if not report.complete:
+        raise UsageError(
+            "the month is not over, its figures still change",
+            where=str(report.month),
+            hint="review it when the month has ended",
+        )
+    if not name or len(name) > NAME_MOST:
+        raise UsageError("a review bears a name", where="name", hint="the reviewer's full name")
+    if len(note) > NOTE_MOST:
+        raise UsageError("is too long", where="note", hint=f"at most {NOTE_MOST} characters")
+    if decision is Decision.RETURNED and not note:
+        raise UsageError(
+            "a returned report says why", where="note", hint="name what has to be corrected"
+        )
+    known = {finding.id for finding in report.findings if finding.level < 3}
+    for finding in settled:
+        if finding not in known:
+            raise UsageError(
+                f"there is no finding {finding}",
+                where="settled",
+                hint="one of " + ", ".join(sorted(known)) if known else "there is none to settle",
+            )
+    return Review(
+        month=report.month,
+        department=department,
+        name=name,
+        decision=decision,
+        note=note,
+        figures=report.figures_hash,
+        reviewed_ms=reviewed_ms,
+        settled=tuple(dict.fromkeys(settled)),
+    )
+
+
+def add_review(connection: Connection, owner: Owner, review: Review, figures: str) -> None:
+    """Append a review together with the figures it is about, in the caller's transaction."""
+    if figures_hash(figures) != review.figures:
+        raise UsageError(
+            "the figures are not those that were reviewed",
+            where=str(review.month),
+            hint="read the report again and review it anew",
+        )
+    connection.execute(
+        "INSERT INTO reviewed_figures (hash, figures) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        (review.figures, figures),
+    )
+    connection.execute(
+        "INSERT INTO reviews (site, gateway, month, department, name, decision, note, settled, "
+        "figures, reviewed_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            owner.site,
+            owner.gateway,
+            str(review.month),
+            review.department.value,
+            review.name,
+            review.decision.value,
+            review.note,
+            json.dumps(review.settled, ensure_ascii=False),
+            review.figures,
+            review.reviewed_ms,
+        ),
+    )
+
+
+def reviews_of(connection: Connection, owner: Owner, month: Month) -> list[Review]:
+    """All reviews of a month in the order they were given."""
+    rows = connection.execute(
+        "SELECT department, name, decision, note, settled, figures, reviewed_ms FROM reviews "
+        "WHERE site = ? AND gateway = ? AND month = ? ORDER BY id",
+        (owner.site, owner.gateway, str(month)),
+    )
+    return [
+        Review(
+            month=month,
+            department=Department(row[0]),
+            name=row[1],
+            decision=Decision(row[2]),
+            note=row[3],
+            settled=tuple(json.loads(row[4])),
+            figures=row[5],
+            reviewed_ms=row[6],
+        )
+        for row in rows
+    ]
+
+
+def reviewed_figures(connection: Connection, reviews: Sequence[Review]) -> dict[str, str]:
+    """The canonical figures behind the reviews, by their hash."""
+    found: dict[str, str] = {}
+    for review in reviews:
+        row = connection.execute(
+            "SELECT figures FROM reviewed_figures WHERE hash = ?", (review.figures,)
+        ).fetchone()
+        if row is not None:
+            found[review.figures] = row[0]
+    return found
