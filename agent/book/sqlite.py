@@ -164,8 +164,8 @@ class SqliteBook:
         """The highest revision of each window that starts in the span, by time and stream."""
         where, parameters = self._scope(owner, "stream", span, stream)
         rows = self._connection.execute(
-            f"SELECT name, {WINDOW_COLUMNS}, max(revision) FROM windows "
-            f"JOIN series ON series.id = windows.series WHERE {where} "
+            f"SELECT name, {WINDOW_COLUMNS}, max(revision) FROM series "
+            f"CROSS JOIN windows ON series.id = windows.series WHERE {where} "
             "GROUP BY series, start_ms, length_ms ORDER BY start_ms, name LIMIT ?",
             (*parameters, -1 if limit is None else limit),
         )
@@ -178,8 +178,8 @@ class SqliteBook:
         where, parameters = self._scope(owner, "source", span, source)
         factors = self._factors()
         rows = self._connection.execute(
-            f"SELECT series.name, {EMISSION_COLUMNS}, max(revision) FROM emissions "
-            f"JOIN series ON series.id = emissions.series WHERE {where} "
+            f"SELECT series.name, {EMISSION_COLUMNS}, max(revision) FROM series "
+            f"CROSS JOIN emissions ON series.id = emissions.series WHERE {where} "
             "GROUP BY series, start_ms, length_ms ORDER BY start_ms, series.name",
             parameters,
         )
@@ -196,11 +196,12 @@ class SqliteBook:
             "SELECT name, (start_ms + :offset) / :bucket * :bucket - :offset AS bucket, "
             "coalesce(sum(kgco2e), 0.0), coalesce(sum(kgco2e * estimated_share), 0.0), "
             "count(*), sum(kgco2e IS NULL) FROM ("
-            "SELECT series, start_ms, kgco2e, estimated_share, max(revision) FROM emissions "
-            "WHERE start_ms >= :from_ms AND start_ms < :to_ms "
+            "SELECT name, start_ms, kgco2e, estimated_share, max(revision) FROM series "
+            "CROSS JOIN emissions ON series.id = emissions.series "
+            "WHERE site = :site AND gateway = :gateway AND kind = 'source' "
+            "AND start_ms >= :from_ms AND start_ms < :to_ms "
             "GROUP BY series, start_ms, length_ms"
-            ") JOIN series ON series.id = series "
-            "WHERE site = :site AND gateway = :gateway GROUP BY name, bucket ORDER BY bucket, name",
+            ") GROUP BY name, bucket ORDER BY bucket, name",
             {
                 "offset": offset_ms,
                 "bucket": bucket_ms,

@@ -34,8 +34,6 @@ CREATE TABLE windows (
   UNIQUE (series, start_ms, length_ms, revision)
 ) STRICT;
 
-CREATE INDEX windows_by_start ON windows (start_ms);
-
 CREATE TABLE emissions (
   id INTEGER PRIMARY KEY,
   series INTEGER NOT NULL REFERENCES series (id),
@@ -53,8 +51,6 @@ CREATE TABLE emissions (
   inputs TEXT NOT NULL,
   UNIQUE (series, start_ms, length_ms, revision)
 ) STRICT;
-
-CREATE INDEX emissions_by_start ON emissions (start_ms);
 
 -- The register at each window boundary: the legal record under the windows.
 CREATE TABLE endpoints (
