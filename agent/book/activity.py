@@ -61,6 +61,19 @@ class Booked:
     former: ActivityEntry | None = None
 
 
+def revise(former: ActivityEntry | None, entry: ActivityEntry) -> Booked:
+    """What an entry becomes after the current one of its key: first, next revision, or neither."""
+    if former is None:
+        return Booked(entry=replace(entry, revision=0), change=Change.ADDED)
+    if same_content(former, entry):
+        return Booked(entry=former, change=Change.UNCHANGED, former=former)
+    return Booked(
+        entry=replace(entry, revision=former.revision + 1),
+        change=Change.RETIRED if entry.amount is None else Change.REVISED,
+        former=former,
+    )
+
+
 class SqliteActivity:
     """Activity entries of one or many gateways in one file."""
 
@@ -88,16 +101,10 @@ class SqliteActivity:
         An entry that says what is already booked is not written again, so that an import may be
         repeated.
         """
-        former = self.current_of(owner, entry)
-        if former is not None and same_content(former, entry):
-            return Booked(entry=former, change=Change.UNCHANGED, former=former)
-        revision = 0 if former is None else former.revision + 1
-        booked = replace(entry, revision=revision)
-        self.add_activity(owner, [booked])
-        change = Change.RETIRED if booked.amount is None else Change.REVISED
-        if former is None:
-            change = Change.ADDED
-        return Booked(entry=booked, change=change, former=former)
+        booked = revise(self.current_of(owner, entry), entry)
+        if booked.change is not Change.UNCHANGED:
+            self.add_activity(owner, [booked.entry])
+        return booked
 
     def current_of(self, owner: Owner, entry: ActivityEntry) -> ActivityEntry | None:
         """The current revision under the key of an entry, retired or not."""

@@ -181,6 +181,7 @@ class Web(Section, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535)] = 8600
     language: Literal["zh-CN", "en"] = "zh-CN"
     enabled: bool = True
+    token_file: str | None = None  # holds what lets other machines write through the API
 
 
 class Store(Section, frozen=True, kw_only=True):

@@ -10,13 +10,16 @@ from agent.book.ports import Span
 from agent.book.sqlite import SqliteBook
 from agent.config.sections import Device, Target
 from agent.core import kernels
+from agent.core.activity import ActivityEntry
 from agent.core.model import Emission, Event, PointRole, Provenance, Quality, Window
 from agent.core.timebase import local_date, local_day
 from agent.daemon import emissions
+from agent.daemon.activity import ActivityDesk
 from agent.daemon.buses import bus_view, meter_state
 from agent.daemon.delivery import Deliveries
 from agent.daemon.service import Gateway
 from agent.store.batches import Batches
+from agent.web.activity_view import ActivityOutcome, ActivityQuery, ActivitySubmission
 from agent.web.view import (
     BatchView,
     ClockState,
@@ -52,6 +55,7 @@ class View:
         self._deliveries = deliveries
         self._book = SqliteBook(gateway.database.connection)
         self._batches = Batches(gateway.database.connection)
+        self._desk = ActivityDesk(gateway)
         self._zone = ZoneInfo(gateway.config.site.timezone)
         self._hourly = emissions.HourlyEmissions(self._book, gateway.owner, self._zone)
 
@@ -164,6 +168,18 @@ class View:
             for row in self._batches.latest(limit)
             for target in self._gateway.config.targets
         ][:limit]
+
+    async def activity(self, query: ActivityQuery) -> Sequence[ActivityEntry]:
+        """Current activity entries of a span."""
+        return self._desk.current(query)
+
+    async def add_activity(self, submission: ActivitySubmission) -> ActivityOutcome:
+        """Check and book activity entries."""
+        return self._desk.add(submission)
+
+    def write_token(self) -> str:
+        """What lets a caller from another machine write."""
+        return self._desk.token()
 
     def _site(self, now_ms: int) -> SiteView:
         gateway = self._gateway

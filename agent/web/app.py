@@ -22,6 +22,7 @@ import agent
 from agent.config.language import LANGUAGES, load_language
 from agent.core.errors import TanshuError, UsageError
 from agent.web import metrics, openapi, params
+from agent.web.activity import ActivityEndpoints
 from agent.web.assets import load_assets
 from agent.web.live import LiveFrames, Subject, live_messages
 from agent.web.pages import Pages, templates
@@ -252,6 +253,7 @@ class Endpoints:
             Route("/api/v1/windows", self.windows),
             Route("/api/v1/emissions", self.emissions),
             Route("/api/v1/events", self.events),
+            *ActivityEndpoints(recent=self.recent).routes(),
             Route("/api/v1/live", self.live),
             Route("/healthz", self.healthz),
             Route("/metrics", self.metrics),

@@ -7,11 +7,15 @@ from typing import Any
 
 import msgspec
 
+from agent.core.activity import ActivityEntry, ActivityKind
+from agent.core.activity_read import FIELDS
 from agent.core.model import Event, Window
-from agent.web import view
+from agent.web import activity_view, view
 from agent.web.params import LIMIT_DEFAULT, LIMIT_MOST
 
 Schema = dict[str, Any]
+
+_NUMBERS = ("amount", "carbon_content", "purity", "distance_km", "price_cny")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,27 @@ class Events:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    from_ms: int
+    to_ms: int
+    truncated: bool
+    entries: tuple[ActivityEntry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotStored:
+    """A submission with faults: nothing of it was written; each error names its entry."""
+
+    what: str
+    where: str
+    hint: str
+    stored: bool
+    entries: tuple[activity_view.ActivityResult, ...]
+    errors: tuple[activity_view.ActivityRemark, ...]
+    warnings: tuple[activity_view.ActivityRemark, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     status: str
     problems: tuple[view.Problem, ...]
@@ -95,6 +120,11 @@ ANSWERS: dict[str, tuple[type, str, tuple[str, ...]]] = {
         ("by", "period", "from", "to", "limit"),
     ),
     "/api/v1/events": (Events, "Events, newest first", ("from", "to", "limit")),
+    "/api/v1/activity": (
+        Activity,
+        "Current activity entries whose period touches the span, by start and stream",
+        ("kind", "from:year", "to", "limit"),
+    ),
 }
 
 TIME = "UTC milliseconds or ISO 8601 (without offset: the site's time)"
@@ -103,6 +133,11 @@ PARAMETERS: dict[str, tuple[str, Schema]] = {
     "stream": ("Id of a stream, «meter.point»; all streams if absent", {"type": "string"}),
     "from": (f"{TIME}; default: the start of the site's today", {"type": "string"}),
     "to": (f"{TIME}; exclusive; default: now", {"type": "string"}),
+    "from:year": (f"{TIME}; default: the start of the site's year", {"type": "string"}),
+    "kind": (
+        "Kind of entry; all if absent",
+        {"type": "string", "enum": [kind.value for kind in ActivityKind]},
+    ),
     "limit": (
         "Largest number of rows",
         {"type": "integer", "minimum": 1, "maximum": LIMIT_MOST, "default": LIMIT_DEFAULT},
@@ -116,7 +151,12 @@ PARAMETERS: dict[str, tuple[str, Schema]] = {
 
 def description(version: str) -> Schema:
     """The OpenAPI 3.1 document of this API."""
-    kinds = (*(kind for kind, _, _ in ANSWERS.values()), Refusal)
+    kinds = (
+        *(kind for kind, _, _ in ANSWERS.values()),
+        activity_view.ActivityOutcome,
+        NotStored,
+        Refusal,
+    )
     references, components = msgspec.json.schema_components(
         kinds, ref_template="#/components/schemas/{name}"
     )
@@ -125,6 +165,7 @@ def description(version: str) -> Schema:
         path: _get(summary, _json(reference), refusal, names)
         for (path, (_, summary, names)), reference in zip(ANSWERS.items(), references, strict=False)
     }
+    paths["/api/v1/activity"]["post"] = _post_activity(references[-3], references[-2], refusal)
     text = {"schema": {"type": "string"}}
     live = "Live texts of a page as server-sent events"
     paths["/api/v1/live"] = _get(
@@ -139,7 +180,10 @@ def description(version: str) -> Schema:
             "description": "Emissions are kgCO2e, shares 0..1, times UTC milliseconds.",
         },
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
     }
 
 
@@ -164,10 +208,68 @@ def _get(summary: str, content: Schema, refusal: Schema, names: tuple[str, ...])
     }
 
 
+def _post_activity(outcome: Schema, not_stored: Schema, refusal: Schema) -> Schema:
+    return {
+        "summary": "Enter activity data: one entry, an array, or an object with `entries`",
+        "description": (
+            "From this machine (and not through a proxy), or with the header "
+            "`Authorization: Bearer` and the token of `web.token_file`. Nothing is stored unless "
+            "all entries are good, or `keep_good` is true. An entry under a stream and period "
+            "(or batch) that is already booked becomes its next revision; the same content "
+            "again changes nothing; an amount of null retires."
+        ),
+        "security": [{}, {"token": []}],
+        "requestBody": {
+            "required": True,
+            "content": _json({"oneOf": [_ENTRY, {"type": "array", "items": _ENTRY}, _SUBMISSION]}),
+        },
+        "responses": {
+            "200": {"description": "Stored, or checked only", "content": _json(outcome)},
+            "400": {"description": "Faulty; nothing stored", "content": _json(not_stored)},
+            **{
+                status: {"description": description, "content": _json(refusal)}
+                for status, description in (
+                    ("401", "The token is wrong"),
+                    ("403", "From another machine, or on behalf of a foreign page"),
+                    ("413", "Too large"),
+                    ("415", "Not application/json"),
+                    ("503", "The gateway cannot store now"),
+                )
+            },
+        },
+    }
+
+
+_ENTRY: Schema = {
+    "type": "object",
+    "required": ["kind", "item", "amount"],
+    "properties": {
+        name: {"type": ["string", "number", "null"] if name in _NUMBERS else ["string", "null"]}
+        for name in FIELDS
+    },
+    "additionalProperties": False,
+}
+_SUBMISSION: Schema = {
+    "type": "object",
+    "required": ["entries"],
+    "properties": {
+        "entries": {"type": "array", "items": _ENTRY},
+        "files": {
+            "type": "object",
+            "description": "Documents in Base64 by their SHA-256, named by `evidence_sha256`",
+            "additionalProperties": {"type": "string", "contentEncoding": "base64"},
+        },
+        "keep_good": {"type": "boolean", "default": False},
+        "dry_run": {"type": "boolean", "default": False},
+    },
+    "additionalProperties": False,
+}
+
+
 def _parameter(name: str, *, in_path: bool) -> Schema:
     text, schema = PARAMETERS[name]
     return {
-        "name": name,
+        "name": name.partition(":")[0],
         "in": "path" if in_path else "query",
         "required": in_path,
         "description": text,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from agent.core.activity import ActivityEntry
 from agent.core.errors import Fault
 from agent.core.model import (
     Emission,
@@ -20,6 +21,7 @@ from agent.core.model import (
     Quality,
     Window,
 )
+from agent.web.activity_view import ActivityOutcome, ActivityQuery, ActivitySubmission
 
 
 class DeviceState(StrEnum):
@@ -347,4 +349,16 @@ class GatewayView(Protocol):
 
     async def batches(self, limit: int) -> Sequence[BatchView]:
         """The latest batches of all targets, newest first."""
+        ...
+
+    async def activity(self, query: ActivityQuery) -> Sequence[ActivityEntry]:
+        """Current activity entries, by start and stream."""
+        ...
+
+    async def add_activity(self, submission: ActivitySubmission) -> ActivityOutcome:
+        """Check and book what a person, sheet or program enters."""
+        ...
+
+    def write_token(self) -> str:
+        """What lets a caller from another machine write; empty if nothing does."""
         ...
