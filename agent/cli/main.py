@@ -21,6 +21,8 @@ COMMANDS = {
     "config": ("agent.cli.config", "config", "Check a site file."),
     "status": ("agent.cli.status", "status", "Ask a running gateway how it is."),
     "doctor": ("agent.cli.doctor", "doctor", "Check this machine: ports, clock, disk, broker."),
+    "calc": ("agent.cli.calc", "calc", "Compute an inventory file, every factor with its source."),
+    "factors": ("agent.cli.factors", "factors", "List, show, compare and import factors."),
     "db": ("agent.cli.db", "db", "Query and export a gateway's database, read-only."),
 }
 

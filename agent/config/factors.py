@@ -16,6 +16,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from agent.config.factor_rows import (
     KIND_OF,
     ROWS,
@@ -44,6 +46,7 @@ VERSION_DIGITS = 12
 SITE_FACTORS = "TANSHU_FACTORS"  # folder of factor files that the site imported
 SITE_FACTORS_DIR = Path("/etc/tanshu/factors")
 
+_NOT_FINITE = re.compile(rb"=\s*\[?[^\"\n]*\b(nan|inf)\b")
 _KIND = re.compile(rb'^kind\s*=\s*"([a-z0-9-]+)"', re.MULTILINE)
 
 __all__ = [
@@ -319,12 +322,25 @@ def read_pack(path: Path, faults: Faults) -> Pack | None:
     if not isinstance(listed, list):
         faults.add(factor_set.kind, "is not an array", f"write [[{factor_set.kind}]]")
         return None
-    rows = []
-    for place, table in enumerate(listed, start=1):
-        row = read_table(ROWS[factor_set.kind], table, f"{factor_set.kind}[{place}]", faults)
-        if row is not None:
-            rows.append(row)
-    return Pack(set=factor_set, rows=tuple(rows))
+    rows = _all_rows(ROWS[factor_set.kind], content, listed)
+    if rows is None:
+        where = factor_set.kind
+        read_rows = (
+            read_table(ROWS[where], table, f"{where}[{place}]", faults)
+            for place, table in enumerate(listed, start=1)
+        )
+        rows = tuple(row for row in read_rows if row is not None)
+    return Pack(set=factor_set, rows=rows)
+
+
+def _all_rows(kind: type[R], content: bytes, listed: list[object]) -> tuple[R, ...] | None:
+    """All rows at once; None if any of them has a fault, which only a closer look can name."""
+    if _NOT_FINITE.search(content):
+        return None
+    try:
+        return tuple(msgspec.convert(listed, list[kind]))  # type: ignore[valid-type]
+    except msgspec.ValidationError:
+        return None
 
 
 def _unknown(stated: re.Match[bytes] | None) -> tuple[str, ...]:

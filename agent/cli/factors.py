@@ -1,0 +1,275 @@
+"""`tanshu factors`: the factor library, and what a new official table would change."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agent.cli.options import json_option
+from agent.core.errors import ConfigError, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from agent.config.factor_diff import PackDiff
+    from agent.config.factor_rows import FactorSet, Named
+    from agent.config.factors import Pack
+
+
+@click.group()
+def factors() -> None:
+    """Show the factors that the accounts use, each with its source; import new tables."""
+
+
+@factors.command("list")
+@click.argument("kind", required=False)
+@json_option
+def list_sets(kind: str | None, as_json: bool) -> int:
+    """List the factor sets: standard, edition, table, data year, validity, status."""
+    from agent.config.factor_rows import ROWS
+    from agent.config.factors import library
+
+    if kind is not None and kind not in ROWS:
+        raise UsageError(f'no factors of kind "{kind}"', hint="kinds: " + ", ".join(ROWS))
+    packs = [pack for pack in library().packs if kind in (None, pack.set.kind)]
+    if as_json:
+        click.echo(json.dumps([_set_document(pack) for pack in packs], ensure_ascii=False))
+        return 0
+    _print_table(
+        ("kind", "set", "standard", "edition", "table", "year", "from", "rows", "status"),
+        [
+            (
+                pack.set.kind,
+                pack.set.id,
+                pack.set.standard,
+                pack.set.edition,
+                pack.set.table,
+                str(pack.set.data_year or ""),
+                str(pack.set.valid_from or ""),
+                str(len(pack.rows)),
+                pack.set.status,
+            )
+            for pack in packs
+        ],
+    )
+    return 0
+
+
+@factors.command()
+@click.argument("name")
+@json_option
+def show(name: str, as_json: bool) -> int:
+    """Show a set by its id, or every factor called NAME (柴油, diesel, 四川, CaCO3)."""
+    from agent.config.factors import FactorNotFound, library
+    from agent.config.faults import nearest
+
+    wanted = name.strip().casefold()
+    packs = library().packs
+    found = [
+        (pack.set, row)
+        for pack in packs
+        for row in pack.rows
+        if wanted == pack.set.id.casefold() or wanted in _names(row)
+    ]
+    if not found:
+        known = [pack.set.id for pack in packs]
+        known += [row.id if name.isascii() else row.name_zh for pack in packs for row in pack.rows]
+        raise FactorNotFound(
+            f'nothing is called "{name}"',
+            hint=nearest(name, known, otherwise="`tanshu factors list` shows the sets"),
+        )
+    if as_json:
+        rows = [_row_document(factor_set, row) for factor_set, row in found]
+        click.echo(json.dumps(rows, ensure_ascii=False))
+        return 0
+    for factor_set, row in found:
+        _print_row(factor_set, row)
+    return 0
+
+
+@factors.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--against", help="Set to compare with; default the one that the file follows.")
+@json_option
+def diff(file: Path, against: str | None, as_json: bool) -> int:
+    """Show what a factor FILE would change: rows added, removed, and every changed number."""
+    _, changes = _read_and_compare(file, against)
+    _print_diff(changes, as_json)
+    return 0
+
+
+@factors.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the site's factor files; default $TANSHU_FACTORS or /etc/tanshu/factors.",
+)
+@click.option("--against", help="Set to compare with; default the one that the file follows.")
+@click.option("--yes", is_flag=True, help="Import without asking.")
+@json_option
+def import_file(
+    file: Path, folder: Path | None, against: str | None, yes: bool, as_json: bool
+) -> int:
+    """Add a factor FILE to the site's factors, after showing what it changes."""
+    from agent.config.factors import site_factors_dir
+
+    pack, changes = _read_and_compare(file, against)
+    if not as_json:
+        _print_diff(changes, as_json=False)
+        if not yes and not click.confirm("Import this set?"):
+            return 1
+    elif not yes:
+        raise UsageError("an import with --json needs --yes", hint="look at `factors diff` first")
+    target = _install(file, pack, folder or site_factors_dir())
+    if as_json:
+        document = _diff_document(changes) | {"imported_to": str(target)}
+        click.echo(json.dumps(document, ensure_ascii=False))
+    else:
+        click.echo(f"imported to {target}; windows booked before keep their factor version")
+    return 0
+
+
+def _read_and_compare(file: Path, against: str | None) -> tuple[Pack, PackDiff]:
+    from agent.config.factor_diff import compare
+    from agent.config.factors import library, read_pack
+    from agent.config.faults import Faults
+
+    faults = Faults(str(file))
+    pack = read_pack(file, faults)
+    if pack is None or faults.errors:
+        raise ConfigError(faults.errors)
+    return pack, compare(pack, library(), against)
+
+
+def _install(file: Path, pack: Pack, folder: Path) -> Path:
+    """A copy under a name made of kind and set; what it replaces is kept under its version."""
+    from agent.config.factors import read_pack
+    from agent.config.faults import Faults
+
+    slug = re.sub(r"[^a-z0-9]+", "-", pack.set.id.casefold()).strip("-")
+    target = folder / f"{pack.set.kind}-{slug}.toml"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        content = file.read_bytes()
+        if target.exists():
+            former = read_pack(target, Faults(target.name))
+            version = "broken" if former is None else former.set.version
+            target.replace(target.with_name(f"{target.name}.{version}"))
+        draft = target.with_name(f".{target.name}.new")
+        with draft.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(target)
+    except OSError as error:
+        raise StoreError(
+            f"cannot be written: {error.strerror}",
+            where=str(target),
+            hint="name a folder with --to, or ask for the right to write it",
+        ) from error
+    return target
+
+
+def _names(row: Named) -> tuple[str, ...]:
+    return tuple(name.casefold() for name in (row.id, row.name_zh, row.name_en, *row.aliases))
+
+
+def _set_document(pack: Pack) -> dict[str, Any]:
+    import msgspec
+
+    return msgspec.to_builtins(pack.set) | {"rows": len(pack.rows)}  # type: ignore[no-any-return]
+
+
+def _row_document(factor_set: FactorSet, row: Named) -> dict[str, Any]:
+    import msgspec
+
+    return {"set": msgspec.to_builtins(factor_set), **msgspec.to_builtins(row)}
+
+
+def _print_row(factor_set: FactorSet, row: Named) -> None:
+    from agent.config.factor_diff import values_of
+
+    values = ", ".join(f"{field} {value}" for field, value in values_of(row).items())
+    year = f", data year {factor_set.data_year}" if factor_set.data_year else ""
+    valid = f", valid from {factor_set.valid_from}" if factor_set.valid_from else ""
+    basis = getattr(row, "basis", "")
+    click.echo(f"{factor_set.kind}/{row.id}{' ' + basis if basis else ''} ({row.name_zh})")
+    click.echo(f"  {values}")
+    click.echo(
+        f"  {factor_set.standard} {factor_set.edition}, {factor_set.table}, "
+        f"{row.row or row.name_zh}{year}{valid} [{factor_set.status}], "
+        f"set {factor_set.id}, version {factor_set.version}"
+    )
+    click.echo(f"  source: {factor_set.source}")
+    if row.note:
+        click.echo(f"  note: {row.note}")
+
+
+def _print_diff(changes: PackDiff, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(_diff_document(changes), ensure_ascii=False))
+        return
+    base = "nothing" if changes.base is None else f"{changes.base.id} ({changes.base.version})"
+    click.echo(f"{changes.set.kind} {changes.set.id} ({changes.set.version}) against {base}:")
+    _print_table(
+        ("row", "value", "old", "new", "change"),
+        [
+            (
+                change.row,
+                change.field,
+                str(change.old),
+                str(change.new),
+                "" if change.change_pct is None else f"{change.change_pct:+.2f} %",
+            )
+            for change in changes.changed
+        ],
+    )
+    for word, rows in (("added", changes.added), ("removed", changes.removed)):
+        if rows:
+            click.echo(f"{word}: {', '.join(rows)}")
+    click.echo(
+        f"{len({change.row for change in changes.changed})} rows changed, "
+        f"{len(changes.added)} added, {len(changes.removed)} removed, "
+        f"{changes.unchanged} unchanged"
+    )
+
+
+def _diff_document(changes: PackDiff) -> dict[str, Any]:
+    return {
+        "kind": changes.set.kind,
+        "set": changes.set.id,
+        "version": changes.set.version,
+        "base": None if changes.base is None else changes.base.id,
+        "base_version": None if changes.base is None else changes.base.version,
+        "added": list(changes.added),
+        "removed": list(changes.removed),
+        "changed": [
+            {
+                "row": change.row,
+                "field": change.field,
+                "old": change.old,
+                "new": change.new,
+                "change_pct": change.change_pct,
+            }
+            for change in changes.changed
+        ],
+        "unchanged": changes.unchanged,
+    }
+
+
+def _print_table(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    if not rows:
+        return
+    table = Table(*headings, box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False).print(table)

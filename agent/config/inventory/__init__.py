@@ -1,0 +1,1 @@
+"""Inventory files of `tanshu calc`: read, resolve factors, compute, sum."""
