@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -32,32 +32,20 @@ COLUMNS = (
     "upper",
 )
 # an array of numbers has no null: 9e999 is infinity, which no booked figure can be
-EMISSIONS = (
-    "SELECT start_ms, length_ms, revision, ifnull(kgco2e, 9e999), estimated_share, factor "
-    "FROM emissions WHERE series = ? AND start_ms >= ? AND start_ms < ? "
-    "ORDER BY start_ms, length_ms, revision"
+BOOKED = (
+    "SELECT e.start_ms, e.length_ms, e.revision, ifnull(e.kgco2e, 9e999), e.estimated_share, "
+    "e.factor, w.revision, ifnull(w.value, 9e999), ifnull(w.lower, 9e999), ifnull(w.upper, 9e999) "
+    "FROM emissions AS e JOIN windows AS w ON w.series = :stream AND w.start_ms = e.start_ms "
+    "AND w.length_ms = e.length_ms WHERE e.series = :source AND e.start_ms >= :from_ms "
+    "AND e.start_ms < :to_ms ORDER BY e.start_ms, e.length_ms, e.revision, w.revision"
 )
-WINDOWS = (
-    "SELECT start_ms, length_ms, revision, ifnull(value, 9e999), ifnull(lower, 9e999), "
-    "ifnull(upper, 9e999) FROM windows WHERE series = ? AND start_ms >= ? AND start_ms < ? "
-    "ORDER BY start_ms, length_ms, revision"
+ROW = list(zip(COLUMNS, ("i8", "i8", "i8", "f8", "f8", "i8", "i8", "f8", "f8", "f8"), strict=True))
+REVISED = (
+    "INSERT INTO emissions (series, start_ms, length_ms, revision, kgco2, kgch4, kgn2o, kgco2e, "
+    "lower, upper, estimated_share, factor, inputs) VALUES ({series}, ?1, ?2, ?3, ?4, "
+    "iif(?4 IS NULL, NULL, 0.0), iif(?4 IS NULL, NULL, 0.0), ?4, ?5, ?6, ?7, ?8, "
+    "'[[\"{stream}\",' || ?9 || ']]')"
 )
-EMISSION_ROW = [
-    ("start", "i8"),
-    ("length", "i8"),
-    ("revision", "i8"),
-    ("kgco2e", "f8"),
-    ("share", "f8"),
-    ("factor", "i8"),
-]
-WINDOW_ROW = [
-    ("start", "i8"),
-    ("length", "i8"),
-    ("revision", "i8"),
-    ("value", "f8"),
-    ("lower", "f8"),
-    ("upper", "f8"),
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,46 +95,25 @@ def current_arrays(
 ) -> EmissionArrays:
     """The current emissions of a source in a span, with the windows under them."""
     book = SqliteBook(connection)
-    between = (span.from_ms, span.to_ms)
-    emissions = _current(
-        connection, EMISSIONS, (book.number(owner, "source", source), *between), EMISSION_ROW
+    rows = connection.execute(
+        BOOKED,
+        {
+            "stream": book.number(owner, "stream", stream),
+            "source": book.number(owner, "source", source),
+            "from_ms": span.from_ms,
+            "to_ms": span.to_ms,
+        },
     )
-    windows = _current(
-        connection, WINDOWS, (book.number(owner, "stream", stream), *between), WINDOW_ROW
-    )
-    _, ours, theirs = np.intersect1d(
-        emissions["start"], windows["start"], assume_unique=True, return_indices=True
-    )
-    emissions, windows = emissions[ours], windows[theirs]
+    table = np.fromiter(rows, dtype=ROW)
+    if len(table):
+        same = (table["start_ms"][1:] == table["start_ms"][:-1]) & (
+            table["length_ms"][1:] == table["length_ms"][:-1]
+        )
+        table = table[np.append(~same, True)]
+    columns = {name: np.ascontiguousarray(table[name]) for name in COLUMNS}
     return EmissionArrays(
-        start_ms=np.ascontiguousarray(emissions["start"]),
-        length_ms=np.ascontiguousarray(emissions["length"]),
-        revision=np.ascontiguousarray(emissions["revision"]),
-        kgco2e=_known(emissions["kgco2e"]),
-        share=np.ascontiguousarray(emissions["share"]),
-        factor=np.ascontiguousarray(emissions["factor"]),
-        window_revision=np.ascontiguousarray(windows["revision"]),
-        value=_known(windows["value"]),
-        lower=_known(windows["lower"]),
-        upper=_known(windows["upper"]),
+        **columns | {name: _known(columns[name]) for name in ("kgco2e", "value", "lower", "upper")}
     )
-
-
-def _current(
-    connection: Connection,
-    query: str,
-    parameters: tuple[object, ...],
-    row: list[tuple[str, str]],
-) -> npt.NDArray[Any]:
-    """The rows of a query by start, length and revision: the last revision of each."""
-    table = np.fromiter(connection.execute(query, parameters), dtype=row)
-    if not len(table):
-        return table
-    same = (table["start"][1:] == table["start"][:-1]) & (
-        table["length"][1:] == table["length"][:-1]
-    )
-    newest: npt.NDArray[Any] = table[np.append(~same, True)]
-    return newest
 
 
 def _known(values: Floats) -> Floats:
@@ -162,25 +129,18 @@ def revise(
     numbers = [book.add_factor(factor) for factor in revised.factors]
     arrays = revised.arrays
     kgco2e = _nulls(revised.kgco2e)
-    zeros = [None if value is None else 0.0 for value in kgco2e]
     connection.executemany(
-        "INSERT INTO emissions (series, start_ms, length_ms, revision, kgco2, kgch4, kgn2o, "
-        "kgco2e, lower, upper, estimated_share, factor, inputs) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        REVISED.format(series=series, stream=stream),
         zip(
-            [series] * len(kgco2e),
             arrays.start_ms.tolist(),
             arrays.length_ms.tolist(),
             (arrays.revision + 1).tolist(),
             kgco2e,
-            zeros,
-            zeros,
-            kgco2e,
             _nulls(revised.lower),
             _nulls(revised.upper),
             arrays.share.tolist(),
-            [numbers[index] for index in revised.which.tolist()],
-            [f'[["{stream}",{revision}]]' for revision in arrays.window_revision.tolist()],
+            np.array(numbers)[revised.which].tolist(),
+            arrays.window_revision.tolist(),
             strict=True,
         ),
     )

@@ -140,7 +140,7 @@ class Recalculation:
             windows=len(after),
             before_kgco2e=float(np.nansum(chosen.kgco2e)),
             after_kgco2e=float(np.nansum(after)),
-            factors=tuple(dict.fromkeys(f"{factors[i].id} {factors[i].version}" for i in which)),
+            factors=tuple(f"{factors[i].id} {factors[i].version}" for i in np.unique(which)),
         )
         revised = RevisedEmissions(
             arrays=chosen, factors=factors, which=which, kgco2e=after, lower=lower, upper=upper
