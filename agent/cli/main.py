@@ -17,6 +17,11 @@ FAILED, USAGE, PROBLEMS = 1, 2, 3
 COMMANDS = {
     "run": ("agent.cli.run", "run", "Run the gateway of one site file."),
     "plant": ("agent.cli.plant", "plant", "Run the virtual plant: meters on real wires."),
+    "activity": (
+        "agent.cli.activity",
+        "activity",
+        "Enter, import and list what no meter reads.",
+    ),
     "ledger": ("agent.cli.ledger", "ledger", "Run the ledger, enrol gateways, verify chains."),
     "config": ("agent.cli.config", "config", "Check a site file."),
     "status": ("agent.cli.status", "status", "Ask a running gateway how it is."),

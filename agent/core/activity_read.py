@@ -109,7 +109,7 @@ def read_entry(fields: Mapping[str, object], desk: Desk) -> Read:
     origin = reader.word("origin", ORIGIN_WORDS) or desk.origin
     evidence = reader.evidence()
     reader.unknown()
-    if kind is None or reader.remarks:
+    if kind is None:
         return Read(entry=None, remarks=tuple(reader.remarks))
     entry = ActivityEntry(
         stream=stream_of(kind, item, place=place, treatment=treatment, mode=mode),
@@ -134,7 +134,10 @@ def read_entry(fields: Mapping[str, object], desk: Desk) -> Read:
         evidence=evidence,
         entered_ms=desk.now_ms,
     )
-    remarks = check_entry(entry, desk.now_ms)
+    unreadable = {remark.field for remark in reader.remarks}
+    remarks = reader.remarks + [
+        remark for remark in check_entry(entry, desk.now_ms) if remark.field not in unreadable
+    ]
     faulty = any(not remark.warning for remark in remarks)
     return Read(entry=None if faulty else entry, remarks=tuple(remarks))
 

@@ -121,10 +121,13 @@ class _Checking:
         if entry is not None:
             former = self._activity.current_of(self._owner, entry)
             entry = _with_unit(entry, former)
-            found += self._beside(index, entry, former)
+            found += self._beside(entry, former)
         faults = [remark for remark in found if not remark.warning]
         self.errors += [_remark(index, fault) for fault in faults]
-        if entry is None or faults:
+        repeats = None if entry is None else self._seen.get(entry.key)
+        if repeats is not None:
+            self.errors.append(_repetition(index, repeats))
+        if entry is None or faults or repeats is not None:
             return
         booked = revise(former, entry)
         # what is already booked was remarked on when it was entered
@@ -133,18 +136,8 @@ class _Checking:
         self._seen[entry.key] = index
         self._stream(entry.stream)[entry.key] = entry
 
-    def _beside(
-        self, index: int, entry: ActivityEntry, former: ActivityEntry | None
-    ) -> list[Remark]:
+    def _beside(self, entry: ActivityEntry, former: ActivityEntry | None) -> list[Remark]:
         remarks = check_beside(entry, self._stream(entry.stream).values())
-        if entry.key in self._seen:
-            remarks.append(
-                Remark(
-                    field="period",
-                    what=f"says the same stream and period as entry {self._seen[entry.key] + 1}",
-                    hint="add the two up, or tell them apart by batch or place",
-                )
-            )
         if entry.amount is None and (former is None or former.amount is None):
             remarks.append(
                 Remark(
@@ -239,6 +232,16 @@ def _result(good: _Good) -> ActivityResult:
         amount=entry.amount,
         unit=entry.unit,
         former_amount=former.amount if former else None,
+    )
+
+
+def _repetition(index: int, other: int) -> ActivityRemark:
+    return ActivityRemark(
+        index=index,
+        what="has the same stream and period (or batch) as an earlier entry",
+        where="period",
+        hint="add the two up, or tell them apart by batch or place",
+        other=other,
     )
 
 

@@ -36,12 +36,16 @@ class ActivitySubmission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityRemark:
-    """What is wrong or odd with one entry; ``index`` counts from 0, ``where`` is the field."""
+    """What is wrong or odd with one entry; ``index`` counts from 0, ``where`` is the field.
+
+    ``other`` is the index of an earlier entry of the submission that it contradicts.
+    """
 
     index: int
     what: str
     where: str
     hint: str
+    other: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,195 @@
+"""The way of activity data into a gateway's book: its API while it runs, else its file.
+
+Two processes never write one database: the daemon alone checkpoints it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from agent.config.site import SiteConfig
+from agent.core.errors import StoreError, SyncError, UsageError
+from agent.web.activity_view import ActivityOutcome, ActivitySubmission
+
+TIMEOUT_S = 60.0
+LOOK_TIMEOUT_S = 3.0
+_ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+
+# the gateway is on this machine or in the plant's own network, never behind the web's proxy
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def submit(
+    config: SiteConfig, submission: ActivitySubmission, url: str | None, token_file: Path | None
+) -> tuple[ActivityOutcome, str]:
+    """Hand a submission to the running gateway, or to its file if none runs.
+
+    Returns what came of it and where it went (an address, or the file).
+
+    Raises:
+        SyncError: the gateway that was named does not answer or refuses.
+        StoreError: the file is in use by a process that does not answer, or cannot be written.
+    """
+    address = url.rstrip("/") if url else running_gateway(config)
+    if address is None:
+        return _into_file(config, submission)
+    token = _token(config, token_file)
+    return _post(address, submission, token), address
+
+
+def running_gateway(config: SiteConfig) -> str | None:
+    """The address at which the gateway of this configuration answers, if it does."""
+    if not config.web.enabled or config.web.port == 0:
+        return None
+    host = _ANY_ADDRESS.get(config.web.host, config.web.host)
+    address = f"http://[{host}]" if ":" in host else f"http://{host}"
+    address = f"{address}:{config.web.port}"
+    try:
+        with _OPENER.open(f"{address}/api/v1/status", timeout=LOOK_TIMEOUT_S) as reply:
+            site = json.load(reply)["site"]
+    except urllib.error.HTTPError as error:
+        raise SyncError(
+            f"the gateway answers {error.code}", where=address, hint="see `tanshu status`"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    own = (config.site.id, config.gateway.id)
+    return address if (site.get("id"), site.get("gateway")) == own else None
+
+
+def _into_file(config: SiteConfig, submission: ActivitySubmission) -> tuple[ActivityOutcome, str]:
+    from agent.book.ports import Owner
+    from agent.clock import SystemClock
+    from agent.daemon.activity import enter
+    from agent.store.database import open_store
+
+    path = config.path.parent / config.store.path
+    refuse_if_open(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    database = open_store(path)
+    try:
+        owner = Owner(site=config.site.id, gateway=config.gateway.id)
+        return enter(database, owner, config, submission, SystemClock().now_ms()), str(path)
+    finally:
+        database.close()
+
+
+def refuse_if_open(path: Path) -> None:
+    """Refuse a database that another process holds open.
+
+    A connection that asks for exclusive locking before its first access gets it only if no
+    other process has the file open in WAL mode.
+
+    Raises:
+        StoreError: another process has it open, or it is no database.
+    """
+    from sqlite_utils.utils import sqlite3
+
+    if not path.exists():
+        return
+    try:
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+        try:
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("ROLLBACK")
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"is in use, but no gateway answers for it: {error}",
+            where=str(path),
+            hint="name the gateway's page with --url, or stop what has the file open",
+        ) from error
+
+
+def _post(address: str, submission: ActivitySubmission, token: str | None) -> ActivityOutcome:
+    body = {
+        "entries": [dict(entry) for entry in submission.entries],
+        "files": {
+            digest: base64.b64encode(data).decode() for digest, data in submission.files.items()
+        },
+        "keep_good": submission.keep_good,
+        "dry_run": submission.dry_run,
+    }
+    request = urllib.request.Request(  # noqa: S310
+        f"{address}/api/v1/activity",
+        data=json.dumps(body).encode(),
+        headers={"content-type": "application/json"},
+    )
+    if token is not None:
+        request.add_header("authorization", f"Bearer {token}")
+    try:
+        with _OPENER.open(request, timeout=TIMEOUT_S) as reply:
+            return _outcome(json.load(reply))
+    except urllib.error.HTTPError as error:
+        return _refused(address, error)
+    except (OSError, ValueError) as error:
+        raise SyncError(
+            f"no gateway answers: {error}", where=address, hint="is `tanshu run` running?"
+        ) from error
+
+
+def _refused(address: str, error: urllib.error.HTTPError) -> ActivityOutcome:
+    """The faults of the entries, if that is why; else an error."""
+    try:
+        answer = json.load(error)
+    except ValueError:
+        answer = {}
+    if error.code == 400 and isinstance(answer, dict) and "errors" in answer:
+        return _outcome(answer)
+    raise SyncError(
+        f"the gateway refuses ({error.code}): {answer.get('what', error.reason)}",
+        where=address,
+        hint=answer.get("hint", "see `tanshu status`"),
+    ) from error
+
+
+def _outcome(answer: Any) -> ActivityOutcome:
+    import msgspec
+
+    known = {name: answer[name] for name in ("stored", "entries", "errors", "warnings")}
+    return msgspec.convert(known, ActivityOutcome)
+
+
+def _token(config: SiteConfig, token_file: Path | None) -> str | None:
+    from agent.daemon.activity import read_token
+
+    if token_file is not None:
+        return read_token(token_file)
+    if config.web.token_file is None:
+        return None
+    try:
+        return read_token(config.path.parent / config.web.token_file)
+    except StoreError:
+        return None  # without it this machine may still write
+
+
+def evidence_of(path: Path) -> tuple[str, bytes]:
+    """SHA-256 and content of a document.
+
+    Raises:
+        UsageError: it cannot be read or is too large.
+    """
+    from hashlib import sha256
+
+    from agent.store.evidence import LARGEST_BYTES
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"cannot be read: {error.strerror}", where=str(path), hint="check the file name"
+        ) from error
+    if len(data) > LARGEST_BYTES:
+        raise UsageError(
+            f"has {len(data) / 1e6:.1f} MB",
+            where=str(path),
+            hint=f"at most {LARGEST_BYTES // 1024 // 1024} MB; scan it smaller",
+        )
+    return sha256(data).hexdigest(), data
