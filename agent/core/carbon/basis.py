@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 from agent.core.errors import TanshuError
 
@@ -74,6 +75,23 @@ def require_share(name: str, value: float) -> float:
             hint="a number from 0 to 1; 99 % is written 0.99",
         )
     return value
+
+
+def exact(value: float) -> Fraction:
+    """The decimal number that was written for ``value``: its shortest decimal form.
+
+    Differences are taken of these, so that 0.3 − 0.1 − 0.2 is 0 and a small remainder of large
+    amounts keeps all its digits.
+
+    >>> float(exact(0.3) - exact(0.1) - exact(0.2))
+    0.0
+    """
+    return Fraction(repr(value))
+
+
+def difference(minuend: float, subtrahend: float) -> float:
+    """``minuend − subtrahend`` of the numbers as written, rounded once."""
+    return float(exact(minuend) - exact(subtrahend))
 
 
 def combined_uncertainty_pct(*parts_pct: float) -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
-from agent.core.carbon.basis import CO2_PER_C, CarbonInputError, require_amount, require_share
+from agent.core.carbon.basis import CarbonInputError, exact, require_amount, require_share
 
-_CLOSES = 1e-12  # relative: what adding rounded numbers may leave of a balance that closes
+_CO2_PER_C = Fraction(44, 12)
+_CLOSES = Fraction(1, 10**12)  # relative: what rounded amounts may leave of a balance that closes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,16 +40,7 @@ def consumed_tc(flow: CarbonFlow) -> float:
     ...     stock_start=10.0, stock_end=20.0)), 6)
     76.2696
     """
-    _check(flow)
-    used = math.fsum((flow.amount, flow.stock_start, -flow.stock_end))
-    if used < 0:
-        raise CarbonInputError(
-            f"stock of {flow.stock_end} at the end, but only "
-            f"{math.fsum((flow.amount, flow.stock_start))} were there",
-            where="stock_end",
-            hint="closing stock cannot exceed opening stock and purchase",
-        )
-    return used * flow.purity * flow.carbon_tc_per_unit
+    return float(_consumed(flow))
 
 
 def produced_tc(flow: CarbonFlow) -> float:
@@ -62,16 +54,7 @@ def produced_tc(flow: CarbonFlow) -> float:
     >>> produced_tc(CarbonFlow(amount=90.0, carbon_tc_per_unit=0.5, stock_end=10.0))
     50.0
     """
-    _check(flow)
-    made = math.fsum((flow.amount, flow.stock_end, -flow.stock_start))
-    if made < 0:
-        raise CarbonInputError(
-            f"opening stock of {flow.stock_start}, but only "
-            f"{math.fsum((flow.amount, flow.stock_end))} were shipped or kept",
-            where="stock_start",
-            hint="production cannot be negative: check the stocks",
-        )
-    return made * flow.purity * flow.carbon_tc_per_unit
+    return float(_produced(flow))
 
 
 def stored_tc(flow: CarbonFlow) -> float:
@@ -83,9 +66,7 @@ def stored_tc(flow: CarbonFlow) -> float:
     >>> stored_tc(CarbonFlow(amount=0.0, carbon_tc_per_unit=0.4, stock_start=30.0, stock_end=20.0))
     -4.0
     """
-    _check(flow)
-    grown = math.fsum((flow.amount, flow.stock_end, -flow.stock_start))
-    return grown * flow.purity * flow.carbon_tc_per_unit
+    return float(_stored(flow))
 
 
 def carbon_balance_tco2(
@@ -115,19 +96,52 @@ def carbon_balance_tco2(
     ...     recovered_tc=10.0), 6)
     231.0
     """
-    entered = [consumed_tc(flow) for flow in inputs]
-    left = [produced_tc(flow) for flow in (*products, *wastes)]
-    left += [stored_tc(flow) for flow in intermediates]
-    left.append(require_amount("recovered_c_t", recovered_tc))
-    emitted = math.fsum((*entered, *(-carbon for carbon in left)))
-    scale = math.fsum(abs(carbon) for carbon in (*entered, *left))
-    if emitted < -_CLOSES * scale:
+    entered = sum((_consumed(flow) for flow in inputs), Fraction())
+    left = sum((_produced(flow) for flow in (*products, *wastes)), Fraction())
+    left += sum((_stored(flow) for flow in intermediates), Fraction())
+    left += exact(require_amount("recovered_c_t", recovered_tc))
+    emitted = entered - left
+    if emitted < -_CLOSES * (entered + abs(left)):
         raise CarbonInputError(
-            f"{math.fsum(left):g} tC came out of {math.fsum(entered):g} tC",
+            f"{float(left):g} tC came out of {float(entered):g} tC",
             where="products",
             hint="check the amounts and carbon contents: carbon cannot come from nothing",
         )
-    return max(emitted, 0.0) * CO2_PER_C
+    return float(max(emitted, Fraction()) * _CO2_PER_C)
+
+
+def _consumed(flow: CarbonFlow) -> Fraction:
+    _check(flow)
+    there = exact(flow.amount) + exact(flow.stock_start)
+    if exact(flow.stock_end) > there:
+        raise CarbonInputError(
+            f"stock of {flow.stock_end:g} at the end, but only {float(there):g} were there",
+            where="stock_end",
+            hint="closing stock cannot exceed opening stock and purchase",
+        )
+    return (there - exact(flow.stock_end)) * _carbon(flow)
+
+
+def _produced(flow: CarbonFlow) -> Fraction:
+    _check(flow)
+    gone = exact(flow.amount) + exact(flow.stock_end)
+    if exact(flow.stock_start) > gone:
+        raise CarbonInputError(
+            f"opening stock of {flow.stock_start:g}, but only {float(gone):g} were shipped or kept",
+            where="stock_start",
+            hint="production cannot be negative: check the stocks",
+        )
+    return (gone - exact(flow.stock_start)) * _carbon(flow)
+
+
+def _stored(flow: CarbonFlow) -> Fraction:
+    _check(flow)
+    grown = exact(flow.amount) + exact(flow.stock_end) - exact(flow.stock_start)
+    return grown * _carbon(flow)
+
+
+def _carbon(flow: CarbonFlow) -> Fraction:
+    return exact(flow.purity) * exact(flow.carbon_tc_per_unit)
 
 
 def _check(flow: CarbonFlow) -> None:

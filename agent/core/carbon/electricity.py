@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from agent.core.carbon.basis import CO2_PER_C, CarbonInputError, require_amount, require_share
+from agent.core.carbon.basis import (
+    CO2_PER_C,
+    CarbonInputError,
+    difference,
+    require_amount,
+    require_share,
+)
 
 GJ_PER_MWH = 3.6
 
@@ -22,8 +28,8 @@ def electricity_emission_tco2(
     >>> round(electricity_emission_tco2(purchased_mwh=1000.0, factor_tco2_per_mwh=0.5306), 6)
     530.6
     """
-    net_mwh = require_amount("purchased_mwh", purchased_mwh) - require_amount(
-        "exported_mwh", exported_mwh
+    net_mwh = difference(
+        require_amount("purchased_mwh", purchased_mwh), require_amount("exported_mwh", exported_mwh)
     )
     return net_mwh * require_amount("factor", factor_tco2_per_mwh)
 

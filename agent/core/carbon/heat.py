@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.core.carbon.basis import CarbonInputError, require_amount
+from agent.core.carbon.basis import CarbonInputError, difference, require_amount
 
 WATER_KJ_PER_KG_K = 4.1868
 FEED_WATER_C = 20.0
@@ -24,8 +24,8 @@ def heat_emission_tco2(
     >>> round(heat_emission_tco2(purchased_gj=293.076, factor_tco2_per_gj=0.11), 3)
     32.238
     """
-    net_gj = require_amount("purchased_gj", purchased_gj) - require_amount(
-        "exported_gj", exported_gj
+    net_gj = difference(
+        require_amount("purchased_gj", purchased_gj), require_amount("exported_gj", exported_gj)
     )
     return net_gj * require_amount("factor", factor_tco2_per_gj)
 
@@ -50,7 +50,7 @@ def hot_water_gj(*, mass_t: float, temperature_c: float) -> float:
             hint=f"a temperature from {FEED_WATER_C:g} °C",
         )
     mass = require_amount("mass_t", mass_t)
-    return mass * (temperature_c - FEED_WATER_C) * WATER_KJ_PER_KG_K * 1e-3
+    return mass * difference(temperature_c, FEED_WATER_C) * WATER_KJ_PER_KG_K * 1e-3
 
 
 def steam_gj(
@@ -78,4 +78,4 @@ def steam_gj(
             hint="the specific enthalpy of the steam from a steam table",
         )
     mass = require_amount("mass_t", mass_t)
-    return mass * (enthalpy_kj_per_kg - feed_water_kj_per_kg) * 1e-3
+    return mass * difference(enthalpy_kj_per_kg, feed_water_kj_per_kg) * 1e-3

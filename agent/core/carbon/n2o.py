@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.core.carbon.basis import KG_PER_T, require_amount, require_share
+from agent.core.carbon.basis import KG_PER_T, exact, require_amount, require_share
 
 
 def acid_plant_tn2o(
@@ -25,4 +25,4 @@ def acid_plant_tn2o(
     require_share("removal", removal)
     require_share("utilisation", utilisation)
     formed = require_amount("output_t", output_t) * factor_kgn2o_per_t
-    return formed * (1.0 - removal * utilisation) / KG_PER_T
+    return formed * float(1 - exact(removal) * exact(utilisation)) / KG_PER_T

@@ -9,6 +9,7 @@ from agent.core.carbon.basis import (
     CO2_PER_C,
     KG_PER_T,
     CarbonInputError,
+    difference,
     require_amount,
     require_share,
 )
@@ -49,7 +50,7 @@ def wastewater_tch4(
             where="cod_out",
             hint="kg COD per m3, before and after treatment",
         )
-    removed_kg = volume * (entering - cod_out_kg_per_m3)
+    removed_kg = volume * difference(entering, cod_out_kg_per_m3)
     if require_amount("sludge_cod_kg", sludge_cod_kg) > removed_kg:
         raise CarbonInputError(
             f"{sludge_cod_kg} kg is more than the {removed_kg:g} kg that were removed",
@@ -57,7 +58,7 @@ def wastewater_tch4(
             hint="kg COD that left with the sludge",
         )
     factor = require_amount("factor", factor_kgch4_per_kgcod)
-    formed_t = (removed_kg - sludge_cod_kg) * factor / KG_PER_T
+    formed_t = difference(removed_kg, sludge_cod_kg) * factor / KG_PER_T
     return _less_recovered(formed_t, recovered_tch4)
 
 
@@ -189,4 +190,4 @@ def _less_recovered(formed_t: float, recovered_t: float) -> float:
             where="recovered_ch4_t",
             hint="t of CH4 that was caught and burnt or used",
         )
-    return max(formed_t - recovered_t, 0.0)
+    return max(difference(formed_t, recovered_t), 0.0)
