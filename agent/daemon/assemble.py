@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
+from agent.core.model import Event, Severity
 from agent.daemon.delivery import Deliveries
 from agent.daemon.service import Gateway
 from agent.daemon.view import View
@@ -49,6 +50,8 @@ def assemble(gateway: Gateway, announce: Callable[[int], None], reload: asyncio.
                     await gateway.supervisor.remove(f"sync:{target.id}")
             add_publishers()
             view.reconfigured()
+            await gateway.supervisor.remove("recalculate")
+            gateway.add_child("recalculate", gateway.recalculate)
             await gateway.supervisor.remove("announce")
             gateway.add_child("announce", deliveries.announce)
             if gateway.config.web != former.web:
@@ -59,8 +62,15 @@ def assemble(gateway: Gateway, announce: Callable[[int], None], reload: asyncio.
         if gateway.config.web.enabled:
             gateway.add_child("web", serve_pages)
 
+    def on_event(event: Event) -> None:
+        deliveries.publish_event(event)
+        if event.severity is not Severity.INFO:
+            gateway.wake.ring()  # it is sealed now, not with the next window
+
+    gateway.recorder.listeners.append(on_event)
     add_publishers()
     gateway.add_child("announce", deliveries.announce)
     gateway.add_child("reload", reload_on_request)
+    gateway.add_child("recalculate", gateway.recalculate)
     add_pages()
     return view

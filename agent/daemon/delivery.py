@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from agent import __version__
 from agent.config.site import SiteConfig
 from agent.core.errors import TanshuError
-from agent.core.model import Quality, Receipt
+from agent.core.model import Event, Quality, Receipt
 from agent.core.payload import Link
 from agent.daemon.service import Gateway
 from agent.store.batches import Batches
@@ -112,6 +112,18 @@ class Deliveries:
                     publisher.wake()
                 continue
             self._publish_live()
+
+    def publish_event(self, event: Event) -> None:
+        """Tell subscribers at once; the ledger's copy travels in a batch."""
+        message = {
+            "time": event.time_ms,
+            "code": event.code,
+            "subject": event.subject,
+            "severity": event.severity.value,
+            "detail": event.detail,
+        }
+        for publisher in self._publishers.values():
+            publisher.publish_event(message)
 
     def _publish_birth(self) -> None:
         birth = birth_of(self._gateway.config)

@@ -21,6 +21,7 @@ from agent.core.ports import Clock
 from agent.daemon.drivers import build_driver, is_polled, is_subscribed
 from agent.daemon.wake import Wake
 from agent.pipeline.close import settle_ms
+from agent.pipeline.recalculate import Recalculation
 from agent.pipeline.record import Recorder
 from agent.pipeline.run import Pipeline
 from agent.pipeline.seal import Sealer
@@ -176,13 +177,19 @@ class Gateway:
 
         async def loop() -> None:
             driver = build_driver(bus, meters, self.clock)
+            report = self.recorder.report
             if is_subscribed(driver):
-                await SubscribedBus(driver, meters, status, self.clock, self.take).run()
+                await SubscribedBus(driver, meters, status, self.clock, self.take, report).run()
             elif is_polled(driver):
-                report = self.recorder.report
                 await PolledBus(driver, meters, status, self.clock, self.take, report).run()
 
         self.supervisor.add(f"bus:{bus.id}", loop)
+
+    async def recalculate(self) -> None:
+        """Revise what was booked with factors that no longer hold; ends when all is done."""
+        work = Recalculation(self.config, self.database, self.owner, self.clock)
+        if work.is_due() and await work.run(lambda: self.heartbeats.beat("pipeline")):
+            self.wake.ring()
 
     def take(self, samples: Sequence[Sample]) -> None:
         """What a bus delivered: shown at once, written with the next cycle."""

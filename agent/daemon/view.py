@@ -12,14 +12,18 @@ from agent.config.sections import Device, Target
 from agent.core import kernels
 from agent.core.activity import ActivityEntry
 from agent.core.model import Emission, Event, PointRole, Provenance, Quality, Window
+from agent.core.report.month import Month
 from agent.core.timebase import local_date, local_day
 from agent.daemon import emissions
 from agent.daemon.activity import ActivityDesk
 from agent.daemon.buses import bus_view, meter_state
 from agent.daemon.delivery import Deliveries
+from agent.daemon.reports import Reports
 from agent.daemon.service import Gateway
+from agent.pipeline.close import settle_ms
 from agent.store.batches import Batches
 from agent.web.activity_view import ActivityOutcome, ActivityQuery, ActivitySubmission
+from agent.web.report_view import ReportForm, ReportMonth, ReviewOutcome, ReviewSubmission
 from agent.web.view import (
     BatchView,
     ClockState,
@@ -56,6 +60,7 @@ class View:
         self._book = SqliteBook(gateway.database.connection)
         self._batches = Batches(gateway.database.connection)
         self._desk = ActivityDesk(gateway)
+        self._reports = Reports(gateway)
         self._zone = ZoneInfo(gateway.config.site.timezone)
         self._hourly = emissions.HourlyEmissions(self._book, gateway.owner, self._zone)
 
@@ -92,7 +97,7 @@ class View:
                 emissions=gateway.pipeline.emissions,
             ),
             alive=not silent,
-            problems=self._problems(silent),
+            problems=(*self._problems(silent), *self._without_figure(latest, now_ms)),
         )
 
     async def device(self, device: str) -> DeviceDetail | None:
@@ -176,6 +181,18 @@ class View:
     async def add_activity(self, submission: ActivitySubmission) -> ActivityOutcome:
         """Check and book activity entries."""
         return self._desk.add(submission)
+
+    async def report_months(self) -> Sequence[ReportMonth]:
+        """The months with booked emissions, newest first."""
+        return self._reports.months()
+
+    async def report(self, month: Month, form: ReportForm, language: str) -> bytes:
+        """The report of a month."""
+        return await self._reports.report(month, form, language)
+
+    async def add_review(self, submission: ReviewSubmission) -> ReviewOutcome:
+        """Book what a department says of a month."""
+        return await self._reports.review(submission)
 
     def write_token(self) -> str:
         """What lets a caller from another machine write."""
@@ -322,6 +339,22 @@ class View:
             batches_receipted=self._batches.confirmed_count(target.id),
             problem=problem,
         )
+
+    def _without_figure(self, latest: Sequence[Emission], now_ms: int) -> list[Problem]:
+        """Sources that have no figure now: sums leave them out, so they must be named."""
+        settled_ms = 2 * self._gateway.config.window_ms + settle_ms(self._gateway.config)
+        if now_ms - self._gateway.started_ms < settled_ms:
+            return []
+        known = {emission.source for emission in latest if emission.kgco2e is not None}
+        return [
+            Problem(
+                what=f"{source.section.name or source.id} has no figure: sums are too low",
+                where=source.section.device,
+                hint=f"look at meter {source.section.stream.partition('.')[0]}",
+            )
+            for source in self._gateway.config.sources.values()
+            if source.id not in known
+        ]
 
     def _problems(self, silent: list[str]) -> tuple[Problem, ...]:
         problems = [

@@ -19,10 +19,18 @@ from agent.book.sqlite import SqliteBook
 from agent.config.site import SiteConfig, SourcePlan
 from agent.core.carbon.booking import emission_of
 from agent.core.gaps.load import LoadSeries
-from agent.core.model import Emission, Sample, StreamSpec, Window
+from agent.core.model import (
+    Emission,
+    Event,
+    Provenance,
+    Sample,
+    Severity,
+    StreamSpec,
+    Window,
+)
 from agent.core.streamstate import StreamState
 from agent.core.timebase import HOUR_MS, ceil_boundary, floor_boundary
-from agent.core.windows import close_windows
+from agent.core.windows import Closing, close_windows
 from agent.store.history import History
 from agent.store.readings import Readings, Series
 from agent.store.state import StreamStates
@@ -43,7 +51,7 @@ class Closed:
     until_ms: int
     windows: int
     emissions: int
-    events: int
+    events: tuple[Event, ...]
 
 
 def settle_ms(config: SiteConfig) -> int:
@@ -101,7 +109,7 @@ class WindowCloser:
         known = states.load()
         windows: list[Window] = []
         saved: dict[str, str] = {}
-        events = 0
+        events: list[Event] = []
         for name, (state, series, loads) in self._inputs(connection, known, now_ms).items():
             stream = self._config.streams[name]
             length_ms, end_ms = self._cutting(state, until_ms)
@@ -116,20 +124,58 @@ class WindowCloser:
                 max_gap_ms=max_gap_ms(stream),
                 known_to_ms=now_ms,
             )
+            if state is None:
+                told = book.number(self._owner, "stream", name) is not None
+                silent = self._never_read(stream, known[name][0], closing, end_ms, told=told)
+                windows.extend(silent)
+                if silent and closing.state is None:
+                    states.begin_at(name, silent[-1].end_ms)
+                if silent and not told:
+                    events.append(_never_read_event(name, silent[0].start_ms))
             windows.extend(closing.windows)
             book.add_endpoints(self._owner, closing.endpoints)
-            events += book.add_events(self._owner, closing.events)
+            events += closing.events
             if closing.state is not None:
                 saved[name] = closing.state.to_json()
                 self._hold_load(name, loads, closing.state.resume_ms)
         windows = self._numbered(book, windows)
         emissions = self._emissions(book, windows)
+        book.add_events(self._owner, events)
         book.add_windows(self._owner, windows)
         book.add_emissions(self._owner, emissions)
         states.save(saved)
         return Closed(
-            until_ms=until_ms, windows=len(windows), emissions=len(emissions), events=events
+            until_ms=until_ms,
+            windows=len(windows),
+            emissions=len(emissions),
+            events=tuple(events),
         )
+
+    def _never_read(
+        self, stream: StreamSpec, since_ms: int, closing: Closing, until_ms: int, *, told: bool
+    ) -> list[Window]:
+        """Missing windows of a stream that was configured but has not answered yet.
+
+        The window in which the gateway was started, and a moment for the first answer, are no
+        silence; once silence is told of, every window up to the first reading belongs to it.
+        """
+        length_ms = self._config.window_ms
+        end_ms = closing.windows[0].start_ms if closing.windows else until_ms
+        if not told and end_ms - since_ms <= max(max_gap_ms(stream), length_ms):
+            return []
+        return [
+            Window(
+                stream=stream.id,
+                start_ms=start_ms,
+                length_ms=length_ms,
+                revision=0,
+                value=None,
+                provenance=Provenance.MISSING,
+                method="never-read",
+                coverage=0.0,
+            )
+            for start_ms in range(ceil_boundary(since_ms, length_ms), end_ms, length_ms)
+        ]
 
     def _cutting(self, state: StreamState | None, until_ms: int) -> tuple[int, int]:
         """The window length to go on with, and how far.
@@ -246,6 +292,16 @@ class WindowCloser:
         return [
             replace(draft, revision=revisions[key]) for draft, key in zip(drafts, keys, strict=True)
         ]
+
+
+def _never_read_event(stream: str, since_ms: int) -> Event:
+    return Event(
+        time_ms=since_ms,
+        code="stream.never_read",
+        subject=stream,
+        severity=Severity.ALARM,
+        detail="no reading since it was configured; its windows have no value",
+    )
 
 
 def _after(series: Series, from_ms: int) -> Series:

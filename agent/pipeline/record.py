@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -53,6 +53,7 @@ class Recorder:
         self._events: list[Event] = []
         self._begun: set[str] = set()
         self._log = structlog.get_logger("record")
+        self.listeners: list[Callable[[Event], None]] = []
         self.trust = ClockTrust(readings.last_ms())
         self.tally = Tally()
         self.volatile = 0  # readings held in memory because a write failed
@@ -71,8 +72,15 @@ class Recorder:
                     self.tally.missing += 1
 
     def report(self, event: Event) -> None:
-        """Take an event; it is booked with the next cycle."""
+        """Take an event; it is booked with the next cycle and told to whoever listens."""
         self._events.append(event)
+        self.tell((event,))
+
+    def tell(self, events: Iterable[Event]) -> None:
+        """Tell listeners of events that are booked elsewhere."""
+        for event in events:
+            for listener in self.listeners:
+                listener(event)
 
     def flush(self) -> int:
         """Write what is buffered; returns the number of readings. Keeps them if it fails."""

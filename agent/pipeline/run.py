@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -73,45 +74,39 @@ class Pipeline:
         if not self._recorder.trust.trusted:
             return 0
         batches = self._close_windows(now_ms)
-        if not self._config.streams:  # no window will ever close and take the rest along
-            batches += self._seal_rest(now_ms)
         for job in self.jobs:
             done = run_due(job, self._database, now_ms)
             if done:
                 self._log.info("job.done", job=job.name, periods=done)
         return batches
 
-    def close_up_to(self, until_ms: int, now_ms: int) -> int:
-        """Close windows up to a boundary at once (shutdown of a demo, tests)."""
-        self._recorder.flush()
-        return self._close_windows(now_ms, until_ms)
-
-    def _close_windows(self, now_ms: int, until_ms: int | None = None) -> int:
-        target_ms = self._closer.due_until_ms(now_ms) if until_ms is None else until_ms
+    def _close_windows(self, now_ms: int) -> int:
+        target_ms = self._closer.due_until_ms(now_ms)
         batches = 0
         for step_ms in self._closer.steps(self._database.connection, target_ms):
             with self._database.transaction() as connection:
                 closed = self._closer.close(connection, step_ms, now_ms)
                 if self._sealer is not None:
-                    batches += self._sealer.seal_all(connection, now_ms)
+                    batches += self._sealer.seal(connection, now_ms)
             self.windows += closed.windows
             self.emissions += closed.emissions
+            self._recorder.tell(closed.events)
             self._log.info(
                 "windows.closed",
                 until=iso_utc(step_ms),
                 windows=closed.windows,
                 emissions=closed.emissions,
-                events=closed.events,
+                events=len(closed.events),
                 batches=batches,
             )
-        return batches
+        return batches + self.seal(now_ms)
 
-    def _seal_rest(self, now_ms: int) -> int:
-        """Seal what is booked besides windows: what people enter, and events."""
+    def seal(self, now_ms: int) -> int:
+        """Seal what was booked since (events, entries, revisions), a bounded number of batches."""
         if self._sealer is None:
             return 0
         with self._database.transaction() as connection:
-            return self._sealer.seal_all(connection, now_ms)
+            return self._sealer.seal(connection, now_ms)
 
     def _seal_hour(self, connection: Connection, hour_ms: int) -> None:
         """Seal one closed hour, and drop row readings that are sealed and old enough."""
@@ -144,6 +139,9 @@ class Pipeline:
         """Do what is due at every wake until cancelled; tells when there are new batches."""
         while True:
             await wait()
-            if self.run_due(self._clock.now_ms()):
+            batches = self.run_due(self._clock.now_ms())
+            while batches:
                 sealed()
+                await asyncio.sleep(0)
+                batches = self.seal(self._clock.now_ms())
             beat("pipeline")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 MOST_RECORDS = 2000
+MOST_BATCHES = 20
 
 NewEpochId = Callable[[], str]
 
@@ -30,10 +31,14 @@ class Sealer:
         self._key = key
         self._new_epoch_id = new_epoch_id
 
-    def seal_all(self, connection: Connection, now_ms: int) -> int:
-        """Seal everything that is not yet in a batch; returns the number of new batches."""
+    def seal(self, connection: Connection, now_ms: int, most: int = MOST_BATCHES) -> int:
+        """Seal what is not yet in a batch; returns the number of new batches.
+
+        At most ``most`` at once, so that a backlog does not hold the store: call again if it
+        returns as many.
+        """
         sealed = 0
-        while records := self._take(connection):
+        while sealed < most and (records := self._take(connection)):
             self._seal(connection, records, now_ms)
             sealed += 1
         return sealed

@@ -36,6 +36,7 @@ class BusStatus:
     id: str
     driver: str
     state: str = "starting"
+    lost: bool = False  # told as lost, and nothing has answered since
     last_error: str = ""
     last_hint: str = ""
     statistics: BusStatistics | None = None

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import structlog
 
 from agent.config.site import MeterPlan
-from agent.core.errors import BusError, PortError
+from agent.core.errors import BusError, PortError, ReplyInvalid
 from agent.core.model import Event, Quality, Sample, Severity
 from agent.core.ports import Clock, PolledDriver
 from agent.poll.live import BusStatus, Emit, MeterStatus, Report
 from agent.poll.schedule import is_dead, next_due_ns, probe_delay_ns
+
+RETRIES_AFTER_NOISE = 2
 
 
 class PolledBus:
@@ -42,9 +44,9 @@ class PolledBus:
 
     async def run(self) -> None:
         """Poll until cancelled; a lost port raises `PortError` for the supervisor."""
-        self._status.state = "opening"
-        await self._driver.open()
         try:
+            self._status.state = "opening"
+            await self._driver.open()
             self._status.state = "running"
             self._status.last_error = self._status.last_hint = ""
             now_ns = self._clock.monotonic_ns()
@@ -58,6 +60,9 @@ class PolledBus:
         except PortError as error:
             self._status.state = "lost"
             self._status.last_error, self._status.last_hint = error.what, error.hint
+            if not self._status.lost:
+                self._status.lost = True
+                self._tell("bus.lost", self._status.id, Severity.ALARM, str(error))
             raise
         finally:
             await self._driver.close()
@@ -68,7 +73,7 @@ class PolledBus:
         began_ns = self._clock.monotonic_ns()
         period_ns = self._period_ns[meter]
         try:
-            samples = await self._driver.read(meter)
+            samples = await self._read(meter)
         except PortError:
             raise
         except BusError as error:
@@ -77,7 +82,19 @@ class PolledBus:
         self._emit(samples)
         return next_due_ns(due_ns, period_ns, self._clock.monotonic_ns())
 
+    async def _read(self, meter: str) -> Sequence[Sample]:
+        """Read a meter; noise on the line is answered with another try, silence is not."""
+        for _ in range(RETRIES_AFTER_NOISE):
+            try:
+                return await self._driver.read(meter)
+            except ReplyInvalid as error:
+                self._log.debug("meter.noise", meter=meter, error=str(error))
+        return await self._driver.read(meter)
+
     def _answered(self, status: MeterStatus) -> None:
+        if self._status.lost:
+            self._status.lost = False
+            self._tell("bus.back", self._status.id, Severity.INFO, "")
         if status.dead or not status.answered:
             self._log.info("meter.answers", meter=status.id, after_failures=status.failures)
             if status.dead:

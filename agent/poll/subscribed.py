@@ -8,9 +8,9 @@ import structlog
 
 from agent.config.site import MeterPlan
 from agent.core.errors import BusError
-from agent.core.model import Quality
+from agent.core.model import Event, Quality, Severity
 from agent.core.ports import Clock, SubscribedDriver
-from agent.poll.live import BusStatus, Emit, MeterStatus
+from agent.poll.live import BusStatus, Emit, MeterStatus, Report
 
 
 class SubscribedBus:
@@ -23,10 +23,12 @@ class SubscribedBus:
         status: BusStatus,
         clock: Clock,
         emit: Emit,
+        report: Report,
     ) -> None:
         self._driver = driver
         self._clock = clock
         self._emit = emit
+        self._report = report
         self._status = status
         self._log = structlog.get_logger("poll").bind(bus=status.id)
         for meter in meters:
@@ -43,6 +45,9 @@ class SubscribedBus:
             self._status.started_ns = self._clock.monotonic_ns()
             async for samples in self._driver.batches():
                 now_ms = self._clock.now_ms()
+                if self._status.lost:
+                    self._status.lost = False
+                    self._tell("bus.back", Severity.INFO, "")
                 for sample in samples:
                     meter = self._status.meters[sample.point.partition(".")[0]]
                     meter.attempts_since_first_answer += 1
@@ -58,6 +63,20 @@ class SubscribedBus:
             self._status.last_error, self._status.last_hint = error.what, error.hint
             for meter in self._status.meters.values():
                 meter.failures += 1
+            if not self._status.lost:
+                self._status.lost = True
+                self._tell("bus.lost", Severity.ALARM, str(error))
             raise
         finally:
             await self._driver.close()
+
+    def _tell(self, code: str, severity: Severity, detail: str) -> None:
+        self._report(
+            Event(
+                time_ms=self._clock.now_ms(),
+                code=code,
+                subject=self._status.id,
+                severity=severity,
+                detail=detail,
+            )
+        )

@@ -22,6 +22,13 @@ class StreamStates:
             [(stream, since_ms) for stream in streams],
         )
 
+    def begin_at(self, stream: str, since_ms: int) -> None:
+        """Let a stream that was never read begin later: what was before is booked as missing."""
+        self._connection.execute(
+            "UPDATE stream_states SET since_ms = ? WHERE stream = ? AND state IS NULL",
+            (since_ms, stream),
+        )
+
     def load(self) -> dict[str, tuple[int, str | None]]:
         """Of every stream: since when it is known, and its state."""
         rows = self._connection.execute("SELECT stream, since_ms, state FROM stream_states")

@@ -92,6 +92,14 @@ def crc_holds(frame: bytes) -> bool:
     return bool(FramerRTU.compute_CRC(frame[:-CRC_SIZE]) == check)
 
 
+def is_damaged_reply(received: bytes, request: ReadRequest) -> bool:
+    """Whether these bytes are the reply itself with a bit turned over: header and size are right.
+
+    Such a reply will not come a second time, so nothing is left to wait for.
+    """
+    return len(received) == request.reply_size and received.startswith(request.reply_header)
+
+
 def find_reply(received: bytes, request: ReadRequest) -> Match | None:
     """The reply to a request among received bytes: right unit, function, byte count and CRC.
 

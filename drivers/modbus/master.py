@@ -7,7 +7,8 @@ passed that its slave can no longer answer. The rules:
 1. A request is sent only after 3.5 characters of silence.
 2. A reply counts only with the right unit, function, byte count and CRC.
 3. After a timeout or any other reply the bus stays quiet until the outstanding reply has come
-   and been thrown away, or until the slowest reply ever known could not come any more.
+   and been thrown away, or until the slowest reply ever known could not come any more. A reply
+   of the right header and size whose CRC fails has come.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from drivers.modbus.frames import (
     ReadRequest,
     explain,
     find_reply,
+    is_damaged_reply,
     refusal,
 )
 from drivers.modbus.statistics import ModbusStatistics
@@ -238,6 +240,9 @@ class RtuMaster:
             error = ReplyInvalid(
                 reason, where=where, hint="check shield, termination and duplicate addresses"
             )
+            if is_damaged_reply(received, request):
+                self._outstanding = None
+                return error
         waiting_ns = max(self._slowest_ns + self._reply_ns(request.count), deadline_ns - sent_ns)
         outstanding = Outstanding(
             request=request, sent_ns=sent_ns, answer_by_ns=sent_ns + waiting_ns

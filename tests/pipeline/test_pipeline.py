@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from agent.book.ports import Span
 from agent.book.sqlite import SqliteBook
 from agent.core.errors import StoreError
-from agent.core.model import Emission, Provenance, Quality, Sample, Window
+from agent.core.model import Emission, Event, Provenance, Quality, Sample, Severity, Window
 from agent.core.payload import check_follows, decode_records, parse_batch
 from agent.pipeline.calendar import due_periods, run_due
 from agent.pipeline.clock_trust import EARLIEST_PLAUSIBLE_MS, ClockTrust, is_plausible
+from agent.pipeline.seal import MOST_BATCHES, MOST_RECORDS
 from agent.store.batches import Batches
 from agent.store.sealed import SealedArchive
 from tests.fake_clock import FakeClock
@@ -304,3 +305,42 @@ def test_only_good_readings_count_from_the_first_good_one(bench: Bench) -> None:
     bench.recorder.put([missing()])
     bench.recorder.put([bench.sample("a.energy", 1.0), missing()])
     assert (bench.recorder.tally.good, bench.recorder.tally.missing) == (1, 1)
+
+
+def test_a_meter_that_never_answers_is_missing_and_says_so(bench: Bench) -> None:
+    bench.read(600, skip=("b",))
+    bench.pipeline.run_due(bench.clock.now_ms())
+    silent = windows(bench, "b.energy")
+    assert {window.start_ms for window in silent} >= {
+        w.start_ms for w in windows(bench, "a.energy")
+    }
+    assert {window.provenance for window in silent} == {Provenance.MISSING}
+    assert {emission.kgco2e for emission in emissions(bench) if emission.source == "sb"} == {None}
+    book = SqliteBook(bench.database.connection)
+    told = [
+        e.subject for e in book.events(bench.owner, EVERYTHING) if e.code == "stream.never_read"
+    ]
+    assert told == ["b.energy"]
+    bench.read(300)
+    bench.pipeline.run_due(bench.clock.now_ms())
+    found = windows(bench, "b.energy")
+    assert all(left.end_ms == right.start_ms for left, right in pairwise(found))
+    assert {window.revision for window in found} == {0}
+    assert [window.provenance for window in found[-3:]] == [Provenance.MEASURED] * 3
+
+
+def test_a_backlog_is_sealed_a_bounded_number_of_batches_at_once(tmp_path: Path) -> None:
+    clock = FakeClock(START_MS)
+    alone = Bench(tmp_path, clock)
+    with alone.database.transaction() as connection:
+        SqliteBook(connection).add_events(
+            alone.owner,
+            [
+                Event(time_ms=n, code="x", subject="y", severity=Severity.INFO)
+                for n in range(MOST_RECORDS * (MOST_BATCHES + 2))
+            ],
+        )
+    alone.close()
+    served = Bench(tmp_path, clock, sealed=True)
+    assert [served.pipeline.seal(START_MS) for _ in range(3)] == [MOST_BATCHES, 2, 0]
+    served.close()

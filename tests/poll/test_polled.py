@@ -10,7 +10,7 @@ import pytest
 
 from agent.config import sections
 from agent.config.site import MeterPlan
-from agent.core.errors import PortError, ReplyTimeout
+from agent.core.errors import PortError, ReplyInvalid, ReplyTimeout
 from agent.core.model import Event, PointRole, PointSpec, Quality, Sample
 from agent.poll.live import BusStatus, LiveValues
 from agent.poll.polled import PolledBus
@@ -35,6 +35,7 @@ class ScriptedDriver:
     clock: FakeClock
     dead: set[str] = field(default_factory=set)
     lost: bool = False
+    noise: int = 0
     asked: list[tuple[float, str]] = field(default_factory=list)
     statistics: Counts = field(default_factory=Counts)
     opened: int = 0
@@ -47,6 +48,9 @@ class ScriptedDriver:
         self.asked.append((self.clock.mono_ns / 1e9, meter))
         if self.lost:
             raise PortError("unplugged", where="/dev/null", hint="plug it in")
+        if self.noise:
+            self.noise -= 1
+            raise ReplyInvalid("CRC", where=meter)
         if meter in self.dead:
             self.clock.advance(0.5)
             raise ReplyTimeout("no reply", where=meter)
@@ -144,6 +148,29 @@ async def test_a_failure_is_shown_at_once_and_never_as_a_value() -> None:
     assert all(sample.value is None for sample in bench.samples)
     assert all(sample.quality is Quality.MISSING for sample in bench.samples)
     assert bench.live.last_good("gone.energy") is None
+
+
+async def test_noise_is_answered_with_another_try_and_silence_is_not() -> None:
+    bench = Bench([meter("m")])
+    bench.driver.noise = 2
+    await bench.run_for(0.04)
+    assert len(bench.driver.asked) == 3
+    assert [sample.value for sample in bench.samples] == [1.0]
+    silent = Bench([meter("gone")], dead={"gone"})
+    await silent.run_for(0.4)
+    assert len(silent.driver.asked) == 1
+
+
+async def test_a_bus_that_is_lost_and_comes_back_says_each_once() -> None:
+    bench = Bench([meter("m")])
+    await bench.run_for(3)
+    bench.driver.lost = True
+    for _ in range(3):
+        with pytest.raises(PortError):
+            await bench.run_for(5)
+    bench.driver.lost = False
+    await bench.run_for(3)
+    assert [event.code for event in bench.events] == ["bus.lost", "bus.back"]
 
 
 async def test_a_lost_port_is_told_to_the_supervisor_and_the_port_is_closed() -> None:
