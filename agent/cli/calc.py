@@ -73,6 +73,9 @@ def as_document(result: InventoryResult) -> dict[str, Any]:
         "biogenic_tco2": totals.biogenic_tco2,
         "energy_tce": totals.tce,
         "subtotals": totals.subtotals,
+        "subtotal_intervals": {
+            kind: list(ends) for kind, ends in totals.subtotal_intervals.items()
+        },
         "sources": [_source_document(source, result) for source in result.sources],
     }
     if result.allocation is not None:
@@ -170,10 +173,15 @@ def _totals_table(result: InventoryResult, table: Table) -> Table:
     totals = result.totals
     table.add_column("total")
     table.add_column("", justify="right")
+    table.add_column("95 % range", justify="right")
     for kind, value in totals.subtotals.items():
-        table.add_row(kind, f"{value:,.3f} tCO2e")
-    table.add_row("[bold]total[/]", f"[bold]{totals.tco2e:,.3f} tCO2e[/]")
-    table.add_row("95 % range", f"{totals.lower_tco2e:,.3f} … {totals.upper_tco2e:,.3f} tCO2e")
+        lower, upper = totals.subtotal_intervals[kind]
+        table.add_row(kind, f"{value:,.3f} tCO2e", f"{lower:,.3f} … {upper:,.3f}")
+    table.add_row(
+        "[bold]total[/]",
+        f"[bold]{totals.tco2e:,.3f} tCO2e[/]",
+        f"{totals.lower_tco2e:,.3f} … {totals.upper_tco2e:,.3f}",
+    )
     if result.rules.rounding == "whole-tonnes":
         # each source and the total are rounded once, as the report form asks
         table.add_row("in the report", f"{round(totals.tco2e):,} t")

@@ -47,6 +47,7 @@ SITE_FACTORS = "TANSHU_FACTORS"  # folder of factor files that the site imported
 SITE_FACTORS_DIR = Path("/etc/tanshu/factors")
 
 _NOT_FINITE = re.compile(rb"=\s*\[?[^\"\n]*\b(nan|inf)\b")
+_RANK = re.compile("(?<=..)(省|市|电网|区域电网|(壮族|回族|维吾尔)?自治区)$")
 _KIND = re.compile(rb'^kind\s*=\s*"([a-z0-9-]+)"', re.MULTILINE)
 
 __all__ = [
@@ -188,6 +189,7 @@ class Library:
         ``region`` is a Chinese or pinyin name. Without ``year`` the latest data year is taken; a
         year without a published factor takes the latest earlier one, which ``data_year`` says.
         """
+        region = _plain_region(region)
         published: dict[int, GridChoice] = {}
         regions: list[Grid] = []
         for pack in self._packs("grid"):
@@ -210,6 +212,7 @@ class Library:
 
     def grid_years(self, region: str, basis: Basis = "average") -> tuple[int, ...]:
         """The data years that have a factor of the region, in order; at least one."""
+        region = _plain_region(region)
         years = {
             pack.set.data_year
             for pack in self._packs("grid")
@@ -347,6 +350,11 @@ def _unknown(stated: re.Match[bytes] | None) -> tuple[str, ...]:
     """A file without a known kind is read with every kind, so that its fault shows."""
     text = stated[1].decode() if stated is not None else ""
     return () if text in ROWS else (text,)
+
+
+def _plain_region(name: str) -> str:
+    """A region without the word for its rank: 四川省, 北京市, 广西壮族自治区, 华东电网."""
+    return _RANK.sub("", name.strip())
 
 
 def _no_sets(kind: str) -> FactorNotFound:

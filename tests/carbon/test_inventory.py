@@ -80,6 +80,23 @@ def test_electricity_by_region_year_and_basis() -> None:
     assert later["warnings"] == ["no factor is published for 2026, that of 2023 is used"]
 
 
+def test_a_region_with_its_rank() -> None:
+    for name in ("四川省", "四川"):
+        source = _one(f'kind = "electricity"\npurchased_mwh = 1\nregion = "{name}"\nyear = 2023')
+        assert source["tco2e"] == pytest.approx(0.1564, rel=1e-12)
+    source = _one('kind = "electricity"\npurchased_mwh = 1\nregion = "新疆维吾尔自治区"')
+    assert source["tco2e"] == pytest.approx(0.6021, rel=1e-12)
+
+
+def test_a_landfill_by_decay() -> None:
+    decaying = 'kind = "landfill"\ndoc = 0.15\nsite = "managed-anaerobic"\nk = 0.05\n'
+    by_age = _one(decaying + "amount = 100\nage_years = 3")
+    by_years = _one(decaying + "deposits = [100, 0, 0, 0]")
+    expected = 100 * 0.05 * math.exp(-0.1) * (1 - math.exp(-0.05))
+    assert by_age["tch4"] == pytest.approx(expected, rel=1e-12)
+    assert by_years["tch4"] == by_age["tch4"]
+
+
 def test_own_power_plant_is_counted_by_its_fuel_once() -> None:
     plant = 'own_plant = {{ fuel = "natural-gas", generated_mwh = 1000, efficiency = 0.45{more} }}'
     alone = _one(f'kind = "electricity"\n{plant.format(more="")}')
@@ -225,6 +242,7 @@ def test_a_total_has_its_range() -> None:
         "uncertainty_activity_pct = 3\nuncertainty_factor_pct = 4\nestimated_share = 0.5"
     )
     assert document["interval_tco2e"] == pytest.approx([95, 105])
+    assert document["subtotal_intervals"]["factor"] == pytest.approx([95, 105])
     assert document["estimated_share"] == 0.5
 
 

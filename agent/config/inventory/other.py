@@ -205,13 +205,18 @@ def landfill_outcome(source: Landfill, work: Work) -> Outcome:
     """CH4 of landfilled waste: by a factor, or by decay over the years."""
     if (source.amount is None) == (not source.deposits):
         raise missing("amount", "t of the year, or deposits = [t of each year, oldest first]")
+    if source.deposits and source.age_years is not None:
+        raise SourceFault("stands beside deposits", where="age_years", hint="one of them")
     refuse_other_path(source, "doc", "doc_f", "mcf", "site", "methane_fraction")
     factor = _landfill_factor(source, work)
     oxidation = work.chosen("oxidation", source.oxidation, "landfill-oxidation", source)
-    if source.deposits:
+    written = source.deposits
+    if source.age_years is not None:
+        written = (source.amount or 0.0, *[0.0] * source.age_years)
+    if written:
         if source.k is None:
             raise missing("k", "decay in 1/year, IPCC 2006 volume 5 table 3.3")
-        deposits = [work.amount_in("t", mass, source.unit) for mass in source.deposits]
+        deposits = [work.amount_in("t", mass, source.unit) for mass in written]
         amount = math.fsum(deposits)
         emitted = landfill_decay_tch4(
             deposits_t=deposits,
@@ -223,9 +228,9 @@ def landfill_outcome(source: Landfill, work: Work) -> Outcome:
     else:
         if source.k is not None:
             raise SourceFault(
-                "decay needs the deposits of the years before",
+                "decay needs to know when the waste was deposited",
                 where="k",
-                hint="deposits = [t of each year, oldest first, the reported year last]",
+                hint="age_years, or deposits = [t of each year, oldest first, the reported last]",
             )
         amount = work.amount_in("t", source.amount or 0.0, source.unit)
         emitted = landfill_tch4(

@@ -51,6 +51,7 @@ class Totals:
     tco2e: float
     gases: Gases
     subtotals: dict[str, float]  # tCO2e by kind, in the order of first appearance
+    subtotal_intervals: dict[str, tuple[float, float]]  # their 95 % intervals, tCO2e
     tco2e_without_energy: float  # without purchased and exported electricity and heat
     uncertainty_pct: float | None
     lower_tco2e: float
@@ -73,16 +74,9 @@ def totals(results: Iterable[SourceResult], gwp: WarmingPotentials) -> Totals:
     emitted = {result.id: result.gases.tco2e(gwp) for result in listed}
     total = _exact_sum(listed, gwp)
     kinds = dict.fromkeys(result.kind for result in listed)
-    half = half_width(
-        UncertainTerm(
-            value=emitted[result.id],
-            activity_pct=result.uncertainty_activity_pct,
-            factor_pct=result.uncertainty_factor_pct,
-            activity_group=result.activity_group,
-            factor_group=result.factor_group,
-        )
-        for result in listed
-    )
+    half = _half_width(listed, gwp)
+    subtotals = {kind: _exact_sum(_of_kind(listed, kind), gwp) for kind in kinds}
+    halves = {kind: _half_width(_of_kind(listed, kind), gwp) for kind in kinds}
     weight = math.fsum(abs(value) for value in emitted.values())
     guessed = math.fsum(abs(emitted[result.id]) * result.estimated_share for result in listed)
     return Totals(
@@ -92,9 +86,9 @@ def totals(results: Iterable[SourceResult], gwp: WarmingPotentials) -> Totals:
             tch4=math.fsum(result.gases.tch4 for result in listed),
             tn2o=math.fsum(result.gases.tn2o for result in listed),
         ),
-        subtotals={
-            kind: _exact_sum((result for result in listed if result.kind == kind), gwp)
-            for kind in kinds
+        subtotals=subtotals,
+        subtotal_intervals={
+            kind: (value - halves[kind], value + halves[kind]) for kind, value in subtotals.items()
         },
         tco2e_without_energy=_exact_sum(
             (result for result in listed if result.kind not in ("electricity", "heat")), gwp
@@ -105,6 +99,23 @@ def totals(results: Iterable[SourceResult], gwp: WarmingPotentials) -> Totals:
         estimated_share=guessed / weight if weight else 0.0,
         tce=math.fsum(result.tce for result in listed if result.tce is not None),
         biogenic_tco2=math.fsum(result.biogenic_tco2 for result in listed),
+    )
+
+
+def _of_kind(results: Iterable[SourceResult], kind: str) -> list[SourceResult]:
+    return [result for result in results if result.kind == kind]
+
+
+def _half_width(results: Iterable[SourceResult], gwp: WarmingPotentials) -> float:
+    return half_width(
+        UncertainTerm(
+            value=result.gases.tco2e(gwp),
+            activity_pct=result.uncertainty_activity_pct,
+            factor_pct=result.uncertainty_factor_pct,
+            activity_group=result.activity_group,
+            factor_group=result.factor_group,
+        )
+        for result in results
     )
 
 
