@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -81,7 +81,10 @@ def month_report(
     rows = ReportRows(connection)
     streams = _streams(rows, reference, owners, span)
     sums = dict(_source_sums(rows, owners, span, zone))
-    former = {back: _former(rows, owners, month.shifted(-back), zone) for back in PAST_MONTHS}
+    apart = {place.id for place in site.sources if not place.counted}
+    former = {
+        back: _former(rows, owners, month.shifted(-back), zone, apart) for back in PAST_MONTHS
+    }
     booked = figure.booked_sources(site.sources, sums, streams)
     entries, before = _entries(connection, owners, span, month.shifted(-1).span(zone))
     report = _figures(reference, month, booked, former, (from_ms, to_ms))
@@ -132,14 +135,16 @@ def _source_sums(
                 yield label, found
 
 
-def _former(rows: ReportRows, owners: Sequence[Owner], month: Month, zone: ZoneInfo) -> _Former:
+def _former(
+    rows: ReportRows, owners: Sequence[Owner], month: Month, zone: ZoneInfo, apart: Container[str]
+) -> _Former:
     from_ms, to_ms = month.span(zone)
     kgco2e: dict[str, Decimal] = {}
     computed_ms: dict[str, int] = {}
     for owner in owners:
         for name, series in rows.series(owner, "source").items():
             found = rows.booked(series, Span(from_ms=from_ms, to_ms=to_ms))
-            if found is not None:
+            if found is not None and name not in apart:
                 label = f"{owner.gateway}/{name}" if name in kgco2e else name
                 kgco2e[label] = kept(found.kgco2e)
                 computed_ms[label] = found.computed_ms

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.book.ports import Owner
@@ -17,24 +18,58 @@ if TYPE_CHECKING:
 
 NAME_MOST = 100
 NOTE_MOST = 2000
+SEEN_LEAST = 8  # digits of a hash that name figures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewBasis:
+    """What a review is about: the figures of a month, and the findings it may settle."""
+
+    month: Month
+    complete: bool
+    figures: str  # canonical text
+    findings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, report: MonthReport) -> ReviewBasis:
+        return cls(
+            month=report.month,
+            complete=report.complete,
+            figures=report.figures,
+            findings=tuple(finding.id for finding in report.findings if finding.level < 3),
+        )
+
+    @property
+    def hash(self) -> str:
+        return figures_hash(self.figures)
 
 
 def new_review(
-    report: MonthReport,
+    basis: ReviewBasis,
     *,
     department: Department,
     name: str,
     decision: Decision,
     note: str,
+    seen: str,
     settled: Sequence[str],
     reviewed_ms: int,
 ) -> Review:
-    """A review of a report's figures, checked; ``UsageError`` says what it lacks."""
-    name, note = name.strip(), note.strip()
-    if not report.complete:
+    """A review of a month's figures, checked; ``UsageError`` says what it lacks.
+
+    ``seen`` is the hash of the figures that the reviewer has read, or its beginning, or empty.
+    """
+    name, note, seen = name.strip(), note.strip(), seen.strip().lower()
+    if seen and (len(seen) < SEEN_LEAST or not basis.hash.startswith(seen)):
+        raise UsageError(
+            f"the figures are {basis.hash[:12]} now, not {seen[:12]}",
+            where="figures",
+            hint="read the report again and review what it says now",
+        )
+    if not basis.complete:
         raise UsageError(
             "the month is not over, its figures still change",
-            where=str(report.month),
+            where=str(basis.month),
             hint="review it when the month has ended",
         )
     if not name or len(name) > NAME_MOST:
@@ -45,7 +80,7 @@ def new_review(
         raise UsageError(
             "a returned report says why", where="note", hint="name what has to be corrected"
         )
-    known = {finding.id for finding in report.findings if finding.level < 3}
+    known = set(basis.findings)
     for finding in settled:
         if finding not in known:
             raise UsageError(
@@ -54,12 +89,12 @@ def new_review(
                 hint="one of " + ", ".join(sorted(known)) if known else "there is none to settle",
             )
     return Review(
-        month=report.month,
+        month=basis.month,
         department=department,
         name=name,
         decision=decision,
         note=note,
-        figures=report.figures_hash,
+        figures=basis.hash,
         reviewed_ms=reviewed_ms,
         settled=tuple(dict.fromkeys(settled)),
     )

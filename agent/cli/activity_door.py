@@ -38,7 +38,7 @@ def submit(
     address = url.rstrip("/") if url else running_gateway(config)
     if address is None:
         return _into_file(config, submission)
-    token = _token(config, token_file)
+    token = token_of(config, token_file)
     return _post(address, submission, token), address
 
 
@@ -157,7 +157,8 @@ def _outcome(answer: Any) -> ActivityOutcome:
     return msgspec.convert(known, ActivityOutcome)
 
 
-def _token(config: SiteConfig, token_file: Path | None) -> str | None:
+def token_of(config: SiteConfig, token_file: Path | None) -> str | None:
+    """The token to show to a gateway: of the named file, else of the site file's."""
     from agent.daemon.activity import read_token
 
     if token_file is not None:

@@ -22,6 +22,7 @@ COMMANDS = {
         "activity",
         "Enter, import and list what no meter reads.",
     ),
+    "report": ("agent.cli.report", "report", "Make, print and review the monthly report."),
     "ledger": ("agent.cli.ledger", "ledger", "Run the ledger, enrol gateways, verify chains."),
     "config": ("agent.cli.config", "config", "Check a site file."),
     "status": ("agent.cli.status", "status", "Ask a running gateway how it is."),

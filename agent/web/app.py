@@ -28,6 +28,7 @@ from agent.web.live import LiveFrames, Subject, live_messages
 from agent.web.pages import Pages, templates
 from agent.web.present import site_zone
 from agent.web.recent import RecentView
+from agent.web.reports import ReportEndpoints
 from agent.web.texts import Scope as PageScope
 from agent.web.view import DeviceDetail, GatewayView
 
@@ -254,6 +255,7 @@ class Endpoints:
             Route("/api/v1/emissions", self.emissions),
             Route("/api/v1/events", self.events),
             *ActivityEndpoints(recent=self.recent).routes(),
+            *ReportEndpoints(recent=self.recent, pages_for=self.pages_for, html=self.html).routes(),
             Route("/api/v1/live", self.live),
             Route("/healthz", self.healthz),
             Route("/metrics", self.metrics),

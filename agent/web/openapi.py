@@ -10,7 +10,8 @@ import msgspec
 from agent.core.activity import ActivityEntry, ActivityKind
 from agent.core.activity_read import FIELDS
 from agent.core.model import Event, Window
-from agent.web import activity_view, view
+from agent.core.report.model import Decision, Department
+from agent.web import activity_view, report_view, view
 from agent.web.params import LIMIT_DEFAULT, LIMIT_MOST
 
 Schema = dict[str, Any]
@@ -73,6 +74,11 @@ class Activity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reports:
+    months: tuple[report_view.ReportMonth, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotStored:
     """A submission with faults: nothing of it was written; each error names its entry."""
 
@@ -125,10 +131,12 @@ ANSWERS: dict[str, tuple[type, str, tuple[str, ...]]] = {
         "Current activity entries whose period touches the span, by start and stream",
         ("kind", "from:year", "to", "limit"),
     ),
+    "/api/v1/reports": (Reports, "Months with booked emissions, newest first", ()),
 }
 
 TIME = "UTC milliseconds or ISO 8601 (without offset: the site's time)"
 PARAMETERS: dict[str, tuple[str, Schema]] = {
+    "month": ("Month of the site, YYYY-MM", {"type": "string"}),
     "device": ("Id of a device", {"type": "string"}),
     "stream": ("Id of a stream, «meter.point»; all streams if absent", {"type": "string"}),
     "from": (f"{TIME}; default: the start of the site's today", {"type": "string"}),
@@ -153,6 +161,7 @@ def description(version: str) -> Schema:
     """The OpenAPI 3.1 document of this API."""
     kinds = (
         *(kind for kind, _, _ in ANSWERS.values()),
+        report_view.ReviewOutcome,
         activity_view.ActivityOutcome,
         NotStored,
         Refusal,
@@ -166,6 +175,13 @@ def description(version: str) -> Schema:
         for (path, (_, summary, names)), reference in zip(ANSWERS.items(), references, strict=False)
     }
     paths["/api/v1/activity"]["post"] = _post_activity(references[-3], references[-2], refusal)
+    paths["/api/v1/reports/{month}"] = _get(
+        "The report of a month: figures, factors, findings, reviews",
+        _json({"type": "object"}),
+        refusal,
+        ("month", "lang"),
+    )
+    paths["/api/v1/reviews"] = {"post": _post_review(references[-4], refusal)}
     text = {"schema": {"type": "string"}}
     live = "Live texts of a page as server-sent events"
     paths["/api/v1/live"] = _get(
@@ -201,7 +217,7 @@ def _get(summary: str, content: Schema, refusal: Schema, names: tuple[str, ...])
         "get": {
             "summary": summary,
             "parameters": [
-                _parameter(name, in_path=name == "device" and len(names) == 1) for name in names
+                _parameter(name, in_path=name == "month" or names == ("device",)) for name in names
             ],
             "responses": {"200": {"description": summary, "content": content}, **failures},
         }
@@ -232,6 +248,43 @@ def _post_activity(outcome: Schema, not_stored: Schema, refusal: Schema) -> Sche
                     ("401", "The token is wrong"),
                     ("403", "From another machine, or on behalf of a foreign page"),
                     ("413", "Too large"),
+                    ("415", "Not application/json"),
+                    ("503", "The gateway cannot store now"),
+                )
+            },
+        },
+    }
+
+
+def _post_review(outcome: Schema, refusal: Schema) -> Schema:
+    text: Schema = {"type": "string"}
+    body: Schema = {
+        "type": "object",
+        "required": ["month", "department", "name", "decision"],
+        "properties": {
+            "month": text,
+            "department": {"type": "string", "enum": list(Department)},
+            "name": text,
+            "decision": {"type": "string", "enum": list(Decision)},
+            "note": text,
+            "figures": {**text, "description": "Hash of the figures that were read"},
+            "settled": {"type": "array", "items": text, "description": "Ids of findings"},
+        },
+        "additionalProperties": False,
+    }
+    return {
+        "summary": "Review a month: accept (sign) its figures, or return them with a note",
+        "description": "Who may write is as for `/api/v1/activity`; a review is never changed.",
+        "security": [{}, {"token": []}],
+        "requestBody": {"required": True, "content": _json(body)},
+        "responses": {
+            "200": {"description": "Booked", "content": _json(outcome)},
+            **{
+                status: {"description": description, "content": _json(refusal)}
+                for status, description in (
+                    ("400", "Not booked: something lacks, or the figures have changed"),
+                    ("401", "The token is wrong"),
+                    ("403", "From another machine, or on behalf of a foreign page"),
                     ("415", "Not application/json"),
                     ("503", "The gateway cannot store now"),
                 )

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from agent.config.language import LANGUAGES, Language
 from agent.core.model import Emission, Event, Window
+from agent.core.report.month import Month
 from agent.web import chart
 from agent.web.abnormal import abnormal_now
 from agent.web.assets import Assets
@@ -26,6 +28,7 @@ from agent.web.present import (
     site_zone,
     unit_label,
 )
+from agent.web.report_view import ReportMonth
 from agent.web.texts import Scope, devices_in_tonnes, page_structure, page_texts
 from agent.web.view import (
     BatchView,
@@ -147,6 +150,21 @@ class Pages:
 
     def events(self, snapshot: Snapshot, events: Sequence[Event]) -> str:
         return self._render("events.html", Scope.EVENTS, snapshot, events=events)
+
+    def reports(self, snapshot: Snapshot, months: Sequence[ReportMonth]) -> str:
+        return self._render("reports.html", Scope.REPORTS, snapshot, months=months)
+
+    def report(self, snapshot: Snapshot, month: Month, body: str) -> str:
+        """A report in the frame; ``body`` is HTML of our own template, already escaped."""
+        this_month = self._presenter(snapshot).moment(snapshot.site.now_ms)[: len(str(month))]
+        return self._render(
+            "report.html",
+            Scope.REPORTS,
+            snapshot,
+            month=month,
+            last=str(month) >= this_month,
+            body=Markup(body),  # noqa: S704  # rendered by report_body.html
+        )
 
     def error(self, status: int, what: str, hint: str) -> str:
         """A page for what went wrong; it needs nothing of the gateway."""

@@ -33,6 +33,7 @@ class Scope(StrEnum):
     BUSES = "buses"
     DELIVERY = "delivery"
     EVENTS = "events"
+    REPORTS = "reports"
 
 
 def page_texts(
@@ -85,6 +86,8 @@ def page_structure(scope: Scope, snapshot: Snapshot, detail: DeviceDetail | None
     if scope is Scope.DELIVERY:
         last = [(target.batches_sent, target.batches_receipted) for target in snapshot.targets]
         return digest((targets, last))
+    if scope is Scope.REPORTS:
+        return digest(scope)  # a report stands still until it is asked for again
     return digest(events)
 
 

@@ -21,7 +21,9 @@ from agent.core.model import (
     Quality,
     Window,
 )
+from agent.core.report.month import Month
 from agent.web.activity_view import ActivityOutcome, ActivityQuery, ActivitySubmission
+from agent.web.report_view import ReportForm, ReportMonth, ReviewOutcome, ReviewSubmission
 
 
 class DeviceState(StrEnum):
@@ -357,6 +359,18 @@ class GatewayView(Protocol):
 
     async def add_activity(self, submission: ActivitySubmission) -> ActivityOutcome:
         """Check and book what a person, sheet or program enters."""
+        ...
+
+    async def report_months(self) -> Sequence[ReportMonth]:
+        """The months with booked emissions, newest first."""
+        ...
+
+    async def report(self, month: Month, form: ReportForm, language: str) -> bytes:
+        """The report of a month in one form and language."""
+        ...
+
+    async def add_review(self, submission: ReviewSubmission) -> ReviewOutcome:
+        """Book what a department says of a month; a ``UsageError`` says what it lacks."""
         ...
 
     def write_token(self) -> str:

@@ -10,9 +10,14 @@ from string import Formatter
 
 import pytest
 
+from agent.config.factor_rows import FactorSet
 from agent.config.language import LANGUAGES, LanguageError, language_folder, load_language
 from agent.config.sections import Device, Source, Target
+from agent.core.activity import ActivityKind, Origin
+from agent.core.checks.finding import FindingCode
 from agent.core.model import Provenance, Quality, Severity, StreamKind
+from agent.core.report.model import Decision, Department, SignOff
+from agent.core.report.rounding import Line
 from agent.web.view import BusState, DeviceState, TargetState
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,8 +29,16 @@ STATES = {
     "state": DeviceState,
     "bus": BusState,
     "target": TargetState,
+    "finding": FindingCode,
+    "settle": FindingCode,
+    "signoff": SignOff,
+    "department": Department,
+    "decision": Decision,
+    "line": Line,
+    "activity": ActivityKind,
+    "origin": Origin,
 }
-OPEN_GROUPS = ("event.", "quantity.", "method.")  # looked up by codes that drivers may add
+OPEN_GROUPS = ("event.", "quantity.", "method.", "kind.")  # looked up by codes that drivers may add
 
 
 def texts(code: str) -> dict[str, str]:
@@ -45,6 +58,7 @@ def grouped_keys() -> set[str]:
     keys = {f"{group}.{member}" for group, kind in STATES.items() for member in kind}
     keys |= {f"stage.{stage}" for stage in choices(Device, "stage")}
     keys |= {f"kind.{kind}" for kind in choices(Source, "kind")}
+    keys |= {f"status.{status}" for status in (*choices(FactorSet, "status"), "unknown")}
     return keys | {f"confirm.{way}" for way in choices(Target, "confirm")}
 
 
@@ -63,7 +77,8 @@ def test_no_chinese_in_english_and_no_english_sentence_in_chinese() -> None:
     assert [k for k, text in texts("en").items() if re.search(r"[\u4e00-\u9fff]", text)] == []
     # names of standards and of the MQTT message are the same in both languages
     bare = {
-        key: re.sub(r"\{\w+\}|PUBACK|P95|ms|CO₂e", "", text) for key, text in texts("zh-CN").items()
+        key: re.sub(r"\{\w+\}|PUBACK|P95|ms|CO₂e?|CH₄|kg", "", text)
+        for key, text in texts("zh-CN").items()
     }
     assert [key for key, text in bare.items() if re.search(r"[A-Za-z]{2}", text)] == []
 

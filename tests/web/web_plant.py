@@ -16,7 +16,9 @@ from agent.core.model import (
     Severity,
     Window,
 )
+from agent.core.report.month import Month
 from agent.web import view as v
+from agent.web.report_view import ReportForm, ReportMonth, ReviewOutcome, ReviewSubmission
 
 NOW_MS = 1_795_329_128_000  # 2026-11-22 14:32:08 at UTC+8
 HOUR_MS = 3_600_000
@@ -624,6 +626,33 @@ class FakeView:
     async def batches(self, limit: int) -> Sequence[v.BatchView]:
         self._check()
         return batches()[:limit]
+
+    async def report_months(self) -> Sequence[ReportMonth]:
+        self._check()
+        return [
+            ReportMonth(month="2026-11", complete=False),
+            ReportMonth(month="2026-10", complete=True),
+        ]
+
+    async def report(self, month: Month, form: ReportForm, language: str) -> bytes:
+        self._check()
+        self.asked.append((month, form, language))
+        if form is ReportForm.JSON:
+            return b"{}"
+        return f'<article class="report"><h1>{month} {form} {language}</h1></article>'.encode()
+
+    async def add_review(self, submission: ReviewSubmission) -> ReviewOutcome:
+        self._check()
+        self.asked.append(submission)
+        return ReviewOutcome(
+            month=str(submission.month),
+            department=submission.department,
+            name=submission.name,
+            decision=submission.decision,
+            figures="ab" * 32,
+            reviewed_ms=NOW_MS,
+            settled=submission.settled,
+        )
 
     def _check(self) -> None:
         if self.bug:

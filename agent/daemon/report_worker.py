@@ -1,0 +1,133 @@
+"""A short-lived process that reads a month from the book and writes its report to standard output.
+
+A month of a large site takes seconds and a workbook takes memory; neither belongs into the
+process that polls. ``… SITE MONTH FORM LANGUAGE NOW_MS``; on failure the error is one JSON line
+on standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from agent.book.ports import Owner
+from agent.book.reports import month_report, reported_months
+from agent.book.reviews import ReviewBasis
+from agent.config.load import read_site
+from agent.config.report_site import report_reference
+from agent.config.site import SiteConfig
+from agent.core.errors import ConfigError, StoreError, TanshuError
+from agent.core.report.model import MonthReport
+from agent.core.report.month import Month
+from agent.web.report.forms import rendered
+from agent.web.report_view import ReportForm
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+BASIS = "basis"  # what a review needs, instead of a form
+NICE = 10
+
+
+def load_config(site_file: Path) -> SiteConfig:
+    """The part of a site file that can be used."""
+    config, faults = read_site(site_file)
+    if config is None:
+        raise ConfigError(tuple(fault for fault in faults if not fault.warning))
+    return config
+
+
+def owner_of(config: SiteConfig) -> Owner:
+    return Owner(site=config.site.id, gateway=config.gateway.id)
+
+
+@contextmanager
+def read_only(config: SiteConfig) -> Iterator[Connection]:
+    """The gateway's database for reading, as `tanshu db query` opens it.
+
+    Raises:
+        StoreError: there is none, or it cannot be read.
+    """
+    from sqlite_utils.utils import sqlite3
+
+    path = config.path.parent / config.store.path
+    if not path.exists():
+        raise StoreError(
+            "there is no such database", where=str(path), hint="has the gateway run yet?"
+        )
+    try:
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+        try:
+            connection.execute("PRAGMA query_only=ON")
+            connection.execute("BEGIN")  # one state of the book for the whole report
+            yield connection
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"cannot be read: {error}", where=str(path), hint="check it with `tanshu doctor`"
+        ) from error
+
+
+def read_report(config: SiteConfig, month: Month, now_ms: int) -> MonthReport:
+    """The report of a month of this gateway."""
+    with read_only(config) as connection:
+        return month_report(connection, report_reference(config), [owner_of(config)], month, now_ms)
+
+
+def read_months(config: SiteConfig, now_ms: int) -> tuple[Month, ...]:
+    """The months with booked emissions, newest first."""
+    with read_only(config) as connection:
+        zone = ZoneInfo(config.site.timezone)
+        return reported_months(connection, [owner_of(config)], zone, now_ms)
+
+
+def basis_bytes(basis: ReviewBasis) -> bytes:
+    return json.dumps(
+        {
+            "month": str(basis.month),
+            "complete": basis.complete,
+            "figures": basis.figures,
+            "findings": basis.findings,
+        }
+    ).encode()
+
+
+def basis_of(data: bytes) -> ReviewBasis:
+    """The basis that a worker wrote."""
+    read = json.loads(data)
+    return ReviewBasis(
+        month=Month.parse(read["month"]),
+        complete=read["complete"],
+        figures=read["figures"],
+        findings=tuple(read["findings"]),
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write one report, or what a review of it needs."""
+    site_file, month, form, language, now_ms = arguments
+    os.nice(NICE)
+    try:
+        report = read_report(load_config(Path(site_file)), Month.parse(month), int(now_ms))
+        if form == BASIS:
+            content = basis_bytes(ReviewBasis.of(report))
+        else:
+            content = rendered(report, ReportForm(form), language)
+    except TanshuError as error:
+        words = {"what": error.what, "where": error.where, "hint": error.hint}
+        sys.stderr.write(json.dumps(words) + "\n")
+        return 1
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

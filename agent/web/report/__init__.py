@@ -1,0 +1,1 @@
+"""A monthly report put into words: for the page, for print, and as a workbook."""

@@ -1,0 +1,191 @@
+"""A report as HTML: a body for the page's frame, and a whole file for print."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from agent import __version__
+from agent.config.language import Language
+from agent.core.report.model import NINETY_OF_NINETY_FIVE, Comparison, MonthReport, SignOff
+from agent.core.report.rounding import rounded_t
+from agent.web.present import NONE, percent, register
+from agent.web.report.chart import days_svg
+from agent.web.report.tables import HASH_SHOWN, Form, Table, Value, tables_of
+from agent.web.report.words import ReportWords, grouped
+
+WEB = Path(__file__).resolve().parents[1]
+STYLESHEET = WEB / "static" / "report.css"
+ENOUGH = 0.95  # of a month booked: compared without a remark
+SHAPES = {
+    SignOff.RUNNING: "○",
+    SignOff.DRAFT: "◇",
+    SignOff.RETURNED: "◆",
+    SignOff.VOID: "▲",
+    SignOff.SIGNED: "✓",
+}
+RIGHT = frozenset(
+    {Form.COUNT, Form.SUMMARY, Form.TONNES, Form.AMOUNT, Form.PERCENT, Form.EXACT, Form.FACTOR}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFigure:
+    """One line of the summary: a label, a value, and what one should know of it."""
+
+    label: str
+    value: str
+    remark: str = ""
+
+
+def key_figures(report: MonthReport, words: ReportWords) -> list[KeyFigure]:
+    """What a reader wants to know first."""
+    t, totals, decimals = words.t, report.totals, report.site.decimals_t
+    total, half = totals.mass.kgco2e, Decimal(totals.half_95_kg)
+    half_90 = Decimal(totals.half_95_kg * NINETY_OF_NINETY_FIVE)
+    listed = [
+        KeyFigure(
+            label=t("report.total"),
+            value=f"{grouped(rounded_t(total, decimals), decimals)} t CO₂e",
+            remark=t(
+                "report.ranges",
+                low95=grouped(rounded_t(total - half, decimals), decimals),
+                high95=grouped(rounded_t(total + half, decimals), decimals),
+                low90=grouped(rounded_t(total - half_90, decimals), decimals),
+                high90=grouped(rounded_t(total + half_90, decimals), decimals),
+            ),
+        ),
+        KeyFigure(
+            label=t("report.total_without_energy"),
+            value=f"{grouped(rounded_t(totals.without_energy.kgco2e, decimals), decimals)} t CO₂e",
+            remark=t("report.without_energy_note"),
+        ),
+        KeyFigure(
+            label=t("report.estimated_share"), value=percent(totals.estimated_share, decimals=1)
+        ),
+        KeyFigure(
+            label=t("report.available"),
+            value=percent(mean_availability(report), decimals=1),
+            remark=t("report.available_short"),
+        ),
+    ]
+    listed.append(_comparison(t("report.previous"), report.previous, total, words, decimals))
+    listed.append(_comparison(t("report.last_year"), report.last_year, total, words, decimals))
+    return listed
+
+
+def mean_availability(report: MonthReport) -> float | None:
+    """Mean over the streams that feed sources: every stream weighs the same."""
+    feeding = {source.place.stream for source in report.sources}
+    shares = [stream.availability for stream in report.streams if stream.place.id in feeding]
+    return sum(shares) / len(shares) if shares else None
+
+
+def _comparison(
+    label: str, comparison: Comparison | None, total: Decimal, words: ReportWords, decimals: int
+) -> KeyFigure:
+    t = words.t
+    if comparison is None:
+        return KeyFigure(label=label, value=NONE, remark=t("report.not_known"))
+    before = comparison.kgco2e
+    value = f"{grouped(rounded_t(before, decimals), decimals)} t CO₂e"
+    if before:
+        change = (total - before) / abs(before) * 100
+        value += f" ({'+' if change > 0 else ''}{grouped(change, 1)}%)"
+    remark = ""
+    if comparison.coverage < ENOUGH:
+        remark = t("report.partly_booked", share=percent(comparison.coverage, decimals=1))
+    return KeyFigure(label=label, value=value, remark=remark)
+
+
+def shown(value: Value, form: Form, decimals_t: int = 0) -> str:
+    """A value of a table as text."""
+    if value is None:
+        return NONE
+    if isinstance(value, str):
+        return value
+    match form:
+        case Form.PERCENT:
+            return percent(float(value), decimals=1)
+        case Form.SUMMARY:
+            return grouped(value, decimals_t)
+        case Form.TONNES:
+            return grouped(value, 3)
+        case Form.EXACT:
+            return grouped(value, 6)
+        case Form.COUNT:
+            return grouped(value, 0)
+        case Form.FACTOR:
+            return repr(float(value)).removesuffix(".0")
+        case _:
+            return register(float(value)).replace("-", "\N{MINUS SIGN}")
+
+
+def report_environment() -> Environment:
+    """The environment of the report's templates; undefined names are errors."""
+    environment = Environment(
+        loader=FileSystemLoader(WEB / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals |= {"shown": shown, "right": RIGHT, "shapes": SHAPES, "zip": zip}
+    environment.filters["css_string"] = css_string
+    return environment
+
+
+def css_string(text: str) -> Markup:
+    """Text as a string of a stylesheet that stands inside `<style>`."""
+    escaped = "".join(
+        character if character.isalnum() or character in " .-·–" else f"\\{ord(character):x} "
+        for character in text
+    )
+    return Markup(f'"{escaped}"')  # noqa: S704  # nothing but letters, digits and escapes
+
+
+def render_body(report: MonthReport, language: Language) -> str:
+    """The report without a frame."""
+    return _render("report_body.html", report, language)
+
+
+def render_print(report: MonthReport, language: Language) -> str:
+    """The report as one file that prints on A4: stylesheet inside, no script, no other file."""
+    return _render(
+        "report_print.html",
+        report,
+        language,
+        stylesheet=Markup(STYLESHEET.read_text(encoding="utf-8")),  # noqa: S704  # our own file
+    )
+
+
+def _render(template: str, report: MonthReport, language: Language, **values: object) -> str:
+    words = ReportWords.of(report, language)
+    tables: dict[str, Table] = tables_of(report, words)
+    site = report.site
+    open_findings = [finding for finding in report.findings if not finding.settled_by]
+    return (
+        report_environment()
+        .get_template(template)
+        .render(
+            t=language,
+            words=words,
+            report=report,
+            site=site,
+            tables=tables,
+            figures=key_figures(report, words),
+            chart=days_svg(report.days, words, "report-days-title"),
+            has_days=any(day.mass.kgco2e for day in report.days),
+            rules_name=site.rules_name_zh if words.chinese else site.rules_name_en,
+            gwp=f"{site.gwp} (CH₄ {site.gwp_ch4:g}, N₂O {site.gwp_n2o:g})",
+            hash=report.figures_hash[:HASH_SHOWN],
+            open_findings=len(open_findings),
+            version=__version__,
+            **values,
+        )
+    )

@@ -1,0 +1,161 @@
+"""Findings, places and periods of a report in one language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from agent.config.language import Language
+from agent.core.activity import ActivityEntry
+from agent.core.activity_period import period_text
+from agent.core.checks.finding import Finding, FindingCode
+from agent.core.report.model import (
+    FactorDocument,
+    FactorUse,
+    MonthReport,
+    ReviewFigures,
+    SourceFigures,
+    SourcePlace,
+)
+from agent.web.present import GROUP, NONE, number, register, unit_label
+
+SIGNED = frozenset(
+    {
+        FindingCode.HISTORY,
+        FindingCode.PEERS,
+        FindingCode.OWN_FACTOR,
+        FindingCode.CEMS,
+        FindingCode.ARITHMETIC,
+    }
+)
+CHANGES_SHOWN = 4
+
+# How each kind of source is computed; the numbers are those of the 2013 guide where it has one.
+METHODS: Mapping[str, str] = {
+    "fuel": "E = FC · NCV · CC · OF · 44/12  (2)",
+    "electricity": "E = AD · EF  (13)",
+    "heat": "E = AD · EF  (14)",
+    "carbon_balance": "E = [Σ AD·CC (in) − Σ AD·CC (out)] · 44/12  (8)",
+    "carbonate": "E = Σ AD · EF · PUR  (9)",
+    "nitric_acid": "E = Σ AD · EF · (1 − η·μ) · GWP  (10)",
+    "adipic_acid": "E = Σ AD · EF · (1 − η·μ) · GWP  (11)",
+    "co2_recovery": "R = Q · PUR · 19.7  (12)",
+}
+METHOD_OF_OTHERS = "E = AD · EF"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportWords:
+    """Says the parts of one report in one language."""
+
+    t: Language
+    zone: ZoneInfo
+
+    @classmethod
+    def of(cls, report: MonthReport, language: Language) -> ReportWords:
+        return cls(t=language, zone=ZoneInfo(report.site.timezone))
+
+    @property
+    def chinese(self) -> bool:
+        return self.t.code.startswith("zh")
+
+    def moment(self, time_ms: int | None) -> str:
+        """Local date and time to the minute."""
+        if time_ms is None:
+            return NONE
+        return datetime.fromtimestamp(time_ms / 1000, self.zone).strftime("%Y-%m-%d %H:%M")
+
+    def span(self, from_ms: int | None, to_ms: int | None) -> str:
+        return f"{self.moment(from_ms)} – {self.moment(to_ms)}"
+
+    def month(self, report: MonthReport) -> str:
+        return self.t("report.month", year=report.month.year, month=report.month.number)
+
+    def place(self, place: SourcePlace) -> str:
+        """Area, unit and device, the widest first."""
+        if not place.device:
+            return self.t("report.no_place")
+        return " › ".join((place.area_name, place.unit_name, place.device_name))
+
+    def source(self, source: SourceFigures) -> str:
+        return source.place.name or source.place.id
+
+    def kind(self, place: SourcePlace) -> str:
+        carrier = place.carrier_zh if self.chinese else place.carrier_en
+        kind = self.t.named("kind", place.kind)
+        return f"{kind} ({carrier})" if carrier else kind
+
+    def stage(self, stage: str) -> str:
+        return self.t.named("stage", stage)
+
+    def document(self, document: FactorDocument) -> str:
+        """Standard, edition, table and row."""
+        parts = (document.standard, document.edition, document.table, document.row)
+        return " · ".join(part for part in parts if part) or NONE
+
+    def status(self, use: FactorUse) -> str:
+        return self.t.named("status", use.document.status or "unknown")
+
+    def period(self, entry: ActivityEntry) -> str:
+        if entry.start_ms is None or entry.end_ms is None:
+            return entry.batch
+        text = period_text(entry.start_ms, entry.end_ms, self.zone)
+        return f"{entry.batch} · {text}" if entry.batch else text
+
+    def finding(self, finding: Finding) -> str:
+        """What was found: the number, its place and the limit."""
+        signed = finding.code in SIGNED
+        return self.t(
+            f"finding.{finding.code}",
+            place=self.finding_place(finding),
+            number=_quantity(finding.number, finding.unit, signed=signed),
+            limit=_quantity(finding.limit, finding.unit),
+            reference=_quantity(finding.reference, finding.reference_unit),
+            span=self.span(finding.from_ms, finding.to_ms),
+            time=self.moment(finding.from_ms),
+            detail=self._detail(finding),
+        )
+
+    def finding_place(self, finding: Finding) -> str:
+        if finding.level == 3:
+            return self.t(f"department.{finding.subject}")
+        return finding.name or finding.subject
+
+    def settle(self, finding: Finding) -> str:
+        """The way to settle it."""
+        return self.t(f"settle.{finding.code}")
+
+    def _detail(self, finding: Finding) -> str:
+        if finding.code is not FindingCode.REVIEW_VOID:
+            return finding.detail
+        parts = finding.detail.split("; ")
+        shown = "; ".join(parts[:CHANGES_SHOWN])
+        more = len(parts) - CHANGES_SHOWN
+        return f"{shown} (+{more})" if more > 0 else shown
+
+    def worth(self, review: ReviewFigures) -> str:
+        """Whether a review still holds for today's figures."""
+        if review.void:
+            return self.t("report.review_void")
+        return self.t("report.review_holds") if review.latest else self.t("report.review_former")
+
+
+def grouped(value: Decimal | float, decimals: int) -> str:
+    """A number with all its decimals, thousands apart by a narrow gap, a real minus sign."""
+    text = f"{value:,.{decimals}f}".replace(",", GROUP)
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def _quantity(value: float | None, unit: str, *, signed: bool = False) -> str:
+    if value is None:
+        return NONE
+    if unit in ("%", "h", "d"):
+        digits = 1 if abs(value) < 1000 and value != int(value) else 0
+        text = number(value, decimals=digits)
+    else:
+        text = number(value) if abs(value) >= 1 or not unit else register(value, 4)
+    sign = "+" if signed and value > 0 else ""
+    return f"{sign}{text} {unit_label(unit)}".strip()
