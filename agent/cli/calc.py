@@ -121,11 +121,13 @@ def _source_document(source: SourceResult, result: InventoryResult) -> dict[str,
 def _print_tables(result: InventoryResult) -> None:
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console(highlight=False)
     totals = result.totals
-    console.print(f"[bold]{result.name or 'Inventory'}[/]  {result.rules.id}, {result.gwp.id}")
+    title = escape(result.name or "Inventory")
+    console.print(f"[bold]{title}[/]  {result.rules.id}, {result.gwp.id}")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading, justify in _COLUMNS:
         table.add_column(heading, justify=justify)
@@ -133,9 +135,9 @@ def _print_tables(result: InventoryResult) -> None:
         tco2e = source.gases.tco2e(result.gwp)
         share = tco2e / totals.tco2e * 100 if totals.tco2e else 0.0
         table.add_row(
-            source.id,
+            escape(source.id),
             source.kind,
-            f"{source.activity:,.6g} {source.activity_unit}",
+            f"{source.activity:,.6g} {escape(source.activity_unit)}",
             f"{tco2e:,.3f}",
             f"{share:.1f}",
             f"{source.uncertainty_pct:.1f}",
@@ -145,7 +147,8 @@ def _print_tables(result: InventoryResult) -> None:
     console.print(_factors_table(result, Table(box=box.SIMPLE_HEAD, pad_edge=False)))
     for source in result.sources:
         for text in source.warnings:
-            console.print(f"[yellow]warning[/] {source.id}: {text}", soft_wrap=True)
+            words = escape(f"{source.id}: {text}")
+            console.print(f"[yellow]warning[/] {words}", soft_wrap=True)
 
 
 _COLUMNS: tuple[tuple[str, Any], ...] = (
@@ -160,16 +163,22 @@ _COLUMNS: tuple[tuple[str, Any], ...] = (
 
 def _factors_table(result: InventoryResult, table: Table) -> Table:
     """Every number that was used, line by line, with its source."""
+    from rich.markup import escape
+
     for heading in ("source", "factor", "value", "unit", "from"):
-        table.add_column(heading, justify="right" if heading == "value" else "left")
+        justify: Any = "right" if heading == "value" else "left"
+        table.add_column(heading, justify=justify, overflow="fold")
     for source in result.sources:
         for used in source.factors:
             unit = "" if used.unit == "1" else used.unit
-            table.add_row(source.id, used.id, f"{used.value:.8g}", unit, used.source)
+            cells = (source.id, used.id, f"{used.value:.8g}", unit, used.source)
+            table.add_row(*(escape(cell) for cell in cells))
     return table
 
 
 def _totals_table(result: InventoryResult, table: Table) -> Table:
+    from rich.markup import escape
+
     totals = result.totals
     table.add_column("total")
     table.add_column("", justify="right")
@@ -192,5 +201,6 @@ def _totals_table(result: InventoryResult, table: Table) -> Table:
     if totals.estimated_share:
         table.add_row("estimated", f"{totals.estimated_share * 100:.1f} %")
     for part in result.allocation.products if result.allocation is not None else ():
-        table.add_row(f"{part.id} ({part.share * 100:.4g} %)", f"{part.part:,.3f} tCO2e")
+        name = escape(part.id)
+        table.add_row(f"{name} ({part.share * 100:.4g} %)", f"{part.part:,.3f} tCO2e")
     return table

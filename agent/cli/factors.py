@@ -265,11 +265,12 @@ def _diff_document(changes: PackDiff) -> dict[str, Any]:
 def _print_table(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     if not rows:
         return
     table = Table(*headings, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(escape(cell) for cell in row))
     Console(highlight=False).print(table)

@@ -7,17 +7,15 @@ parsed when the first factor of its kind is asked for.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
+from agent.config.factor_files import FactorFiles, Pack, read_pack
 from agent.config.factor_rows import (
     KIND_OF,
     ROWS,
@@ -35,20 +33,15 @@ from agent.config.factor_rows import (
     Parameter,
     Process,
 )
-from agent.config.faults import Faults, nearest
+from agent.config.faults import nearest
 from agent.config.resources import resource_dir
 from agent.config.rules import Rules
-from agent.config.tables import read_table
-from agent.config.toml import read_toml
 from agent.core.errors import ConfigError, Fault, TanshuError
 
-VERSION_DIGITS = 12
 SITE_FACTORS = "TANSHU_FACTORS"  # folder of factor files that the site imported
 SITE_FACTORS_DIR = Path("/etc/tanshu/factors")
 
-_NOT_FINITE = re.compile(rb"=\s*\[?[^\"\n]*\b(nan|inf)\b")
 _RANK = re.compile("(?<=..)(省|市|电网|区域电网|(壮族|回族|维吾尔)?自治区)$")
-_KIND = re.compile(rb'^kind\s*=\s*"([a-z0-9-]+)"', re.MULTILINE)
 
 __all__ = [
     "Basis",
@@ -76,14 +69,6 @@ R = TypeVar("R", bound=Named)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pack:
-    """One file: its set and rows."""
-
-    set: FactorSet
-    rows: tuple[Named, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class GridChoice:
     """The grid factor used for a year; ``data_year`` is earlier where none is published yet."""
 
@@ -100,26 +85,26 @@ class Library:
     """All factor sets of one or more directories; later ones replace sets of the same id."""
 
     def __init__(self, *directories: Path) -> None:
-        self.directories = directories
-        self._parsed: dict[str, tuple[Pack, ...]] = {}
+        self._files = FactorFiles(*directories)
 
-    @cached_property
-    def _files(self) -> tuple[tuple[Path, bytes], ...]:
-        paths = [path for folder in self.directories for path in sorted(folder.glob("*.toml"))]
-        return tuple((path, path.read_bytes()) for path in paths)
-
-    @cached_property
+    @property
     def version(self) -> str:
         """The version of all files together."""
-        digest = hashlib.sha256()
-        for path, content in self._files:
-            digest.update(path.name.encode() + b"\0" + hashlib.sha256(content).digest())
-        return digest.hexdigest()[:VERSION_DIGITS]
+        return self._files.version
 
     @property
     def packs(self) -> tuple[Pack, ...]:
-        """Every set of every kind."""
-        return tuple(pack for kind in ROWS for pack in self._packs(kind))
+        """Every set of every kind; ``ConfigError`` with all faults if any file is wrong."""
+        packs: list[Pack] = []
+        found: list[Fault] = []
+        for kind in ROWS:
+            try:
+                packs += self._packs(kind)
+            except ConfigError as error:
+                found += [fault for fault in error.faults if fault not in found]
+        if found:
+            raise ConfigError(tuple(found))
+        return tuple(packs)
 
     def fuel(self, name: str, rules: Rules) -> tuple[Fuel, FactorSet]:
         """The fuel with that id or name in the set that ``rules`` use."""
@@ -190,25 +175,12 @@ class Library:
         year without a published factor takes the latest earlier one, which ``data_year`` says.
         """
         region = _plain_region(region)
-        published: dict[int, GridChoice] = {}
-        regions: list[Grid] = []
-        for pack in self._packs("grid"):
-            rows = tuple(_of(Grid, pack.rows))
-            regions += rows
-            for row in rows:
-                if _answers_to(row, region) and row.basis == basis and pack.set.data_year:
-                    published[pack.set.data_year] = GridChoice(
-                        row=row, set=pack.set, data_year=pack.set.data_year
-                    )
-        if not published:
-            self._refuse_grid(region, basis, regions)
-        usable = [known for known in published if year is None or known <= year]
-        if not usable:
-            raise FactorNotFound(
-                f'no factor of "{region}" for {year} or earlier',
-                hint=f"the earliest data year is {min(published)}",
-            )
-        return published[max(usable)]
+        for pack in self._files.newest_first("grid", year):
+            for row in _of(Grid, pack.rows):
+                if row.basis == basis and _answers_to(row, region):
+                    assert pack.set.data_year is not None
+                    return GridChoice(row=row, set=pack.set, data_year=pack.set.data_year)
+        raise self._no_grid(region, year, basis)
 
     def grid_years(self, region: str, basis: Basis = "average") -> tuple[int, ...]:
         """The data years that have a factor of the region, in order; at least one."""
@@ -235,56 +207,39 @@ class Library:
             known.add(following.id)
         return tuple(sorted(found, key=lambda one: str(one.valid_from or "")))
 
-    def _refuse_grid(self, region: str, basis: Basis, rows: Iterable[Grid]) -> None:
-        known = list(rows)
-        row = _named(region, known, "region")
-        bases = sorted({entry.basis for entry in known if entry.id == row.id})
-        raise FactorNotFound(
+    def _no_grid(self, region: str, year: int | None, basis: Basis) -> FactorNotFound:
+        """Why there is no factor: the region, the basis or the year."""
+        rows = [(pack.set, row) for pack in self._packs("grid") for row in _of(Grid, pack.rows)]
+        named = _named(region, [row for _, row in rows], "region")
+        own = [(one, row) for one, row in rows if row.id == named.id]
+        years = [one.data_year for one, row in own if row.basis == basis and one.data_year]
+        if years:
+            return FactorNotFound(
+                f'no factor of "{region}" for {year} or earlier',
+                hint=f"the earliest data year is {min(years)}",
+            )
+        bases = sorted({row.basis for _, row in own})
+        return FactorNotFound(
             f'"{region}" has no {basis} factor', hint=f"published for it: {', '.join(bases)}"
         )
 
     def _packs(self, kind: str) -> tuple[Pack, ...]:
-        if kind not in self._parsed:
-            self._parsed[kind] = self._parse(kind)
-        return self._parsed[kind]
-
-    def _parse(self, kind: str) -> tuple[Pack, ...]:
-        packs: dict[str, Pack] = {}
-        found: list[Fault] = []
-        for path, content in self._files:
-            stated = _KIND.search(content)
-            if (stated[1].decode() if stated is not None else "") not in (kind, *_unknown(stated)):
-                continue
-            faults = Faults(path.name)
-            pack = read_pack(path, faults)
-            found += faults.found
-            if pack is not None and pack.set.kind == kind:
-                packs[pack.set.id] = pack
-        if found:
-            raise ConfigError(tuple(found))
-        return tuple(packs.values())
+        return self._files.packs(kind)
 
     def _pack(self, kind: str, name: str) -> Pack:
-        for pack in self._packs(kind):
-            if pack.set.id == name:
-                return pack
-        raise FactorNotFound(
-            f'no {kind} factor set "{name}"',
-            hint=nearest(name, (pack.set.id for pack in self._packs(kind))),
-        )
+        pack = self._files.pack(kind, name)
+        if pack is None:
+            raise FactorNotFound(
+                f'no {kind} factor set "{name}"',
+                hint=nearest(name, (known.set.id for known in self._packs(kind))),
+            )
+        return pack
 
 
 def load_library(*directories: Path) -> Library:
-    """Read every factor file of the directories; ``ConfigError`` with all faults of a kind."""
+    """Read every factor file of the directories; ``ConfigError`` with all faults of any."""
     read = Library(*directories)
-    found: list[Fault] = []
-    for kind in ROWS:
-        try:
-            read._packs(kind)
-        except ConfigError as error:
-            found += [fault for fault in error.faults if fault not in found]
-    if found:
-        raise ConfigError(tuple(found))
+    _ = read.packs
     return read
 
 
@@ -304,52 +259,6 @@ def library() -> Library:
     imported = site_factors_dir()
     folders = (resource_dir() / "factors", *((imported,) if imported.is_dir() else ()))
     return _library(*folders)
-
-
-def read_pack(path: Path, faults: Faults) -> Pack | None:
-    """One factor file; None with its faults noted if it cannot be used."""
-    read = read_toml(path, faults)
-    if read is None:
-        return None
-    content, tables = read
-    version = hashlib.sha256(content).hexdigest()[:VERSION_DIGITS]
-    head = tables.get("set")
-    written = {**head, "version": version} if isinstance(head, dict) else head
-    factor_set = read_table(FactorSet, written, "set", faults)
-    if factor_set is None:
-        return None
-    for key in tables:
-        if key not in ("set", factor_set.kind):
-            faults.add(key, "unknown table", f"a {factor_set.kind} file has [[{factor_set.kind}]]")
-    listed = tables.get(factor_set.kind, ())
-    if not isinstance(listed, list):
-        faults.add(factor_set.kind, "is not an array", f"write [[{factor_set.kind}]]")
-        return None
-    rows = _all_rows(ROWS[factor_set.kind], content, listed)
-    if rows is None:
-        where = factor_set.kind
-        read_rows = (
-            read_table(ROWS[where], table, f"{where}[{place}]", faults)
-            for place, table in enumerate(listed, start=1)
-        )
-        rows = tuple(row for row in read_rows if row is not None)
-    return Pack(set=factor_set, rows=rows)
-
-
-def _all_rows(kind: type[R], content: bytes, listed: list[object]) -> tuple[R, ...] | None:
-    """All rows at once; None if any of them has a fault, which only a closer look can name."""
-    if _NOT_FINITE.search(content):
-        return None
-    try:
-        return tuple(msgspec.convert(listed, list[kind]))  # type: ignore[valid-type]
-    except msgspec.ValidationError:
-        return None
-
-
-def _unknown(stated: re.Match[bytes] | None) -> tuple[str, ...]:
-    """A file without a known kind is read with every kind, so that its fault shows."""
-    text = stated[1].decode() if stated is not None else ""
-    return () if text in ROWS else (text,)
 
 
 def _plain_region(name: str) -> str:

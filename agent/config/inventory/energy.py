@@ -10,6 +10,7 @@ from agent.config.inventory.work import (
     Outcome,
     SourceFault,
     Work,
+    citation,
     missing,
     refuse_other_path,
 )
@@ -91,7 +92,10 @@ def _fuel_factor(source: Fuel, row: FuelRow, factor_set: FactorSet, work: Work) 
         )
     parts = _fuel_parts(source, row)
     origin = factor_set.id + ("+user" if any(own for *_, own in parts) else "")
-    work.derived(f"{name}@{origin}", factor, unit_text, "NCV · CC · OF · 44/12")
+    how = "NCV · CC · OF" if source.carbon_per_unit is None else "C · OF"
+    work.derived(
+        f"{name}@{origin}", factor, unit_text, f"{how} · 44/12 by {citation(row, factor_set)}"
+    )
     for part, value, part_unit, is_own in parts:
         if is_own:
             work.own(f"{name}/{part}", value, part_unit, source)
@@ -207,7 +211,10 @@ def _own_plant(plant: OwnPlant, source: Electricity, work: Work) -> tuple[float,
     own = plant.carbon_content is not None or plant.oxidation is not None
     origin = factor_set.id + ("+user" if own else "")
     work.derived(
-        f"own-plant/{row.id}@{origin}", factor, "tCO2/MWh", "3.6 / efficiency · CC · OF · 44/12"
+        f"own-plant/{row.id}@{origin}",
+        factor,
+        "tCO2/MWh",
+        f"3.6 / efficiency · CC · OF · 44/12 by {citation(row, factor_set)}",
     )
     work.own("own-plant/efficiency", plant.efficiency, "1", source)
     if plant.fuel_source is not None:
