@@ -15,6 +15,7 @@ REFUSED = {
     "nan": (_fuel("amount = nan"), "source[f].amount"),
     "oxidation above 1": (_fuel("amount = 1\noxidation = 1.01"), "source[f].oxidation"),
     "negative factor": (_fuel("amount = 1\nfactor = -2"), "source[f].factor"),
+    "more than the world emits": (_fuel("amount = 1e300"), "source[f]"),
     "no amount": (_fuel(""), "source[f].amount"),
     "unknown key": (_fuel("amount = 1\nammount = 2"), "source[f].ammount"),
     "unknown unit": (_fuel('amount = 1\nunit = "tonnnes"'), "source[f].unit"),

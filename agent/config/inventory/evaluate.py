@@ -17,7 +17,7 @@ from agent.config.inventory.sections import Allocation, Source
 from agent.config.inventory.work import Outcome, Work
 from agent.config.rules import Rules, RulesNotFound, rules_named
 from agent.core.carbon.allocation import Allocated, CoProduct, allocate, shares_sum_to_one
-from agent.core.carbon.basis import CarbonInputError, WarmingPotentials
+from agent.core.carbon.basis import CarbonInputError, Gases, WarmingPotentials
 from agent.core.carbon.formula import FormulaError
 from agent.core.carbon.inventory import SourceResult, Totals, totals
 from agent.core.carbon.uncertainty import accuracy_class_uncertainty_pct
@@ -44,6 +44,7 @@ _RESOLVERS: dict[str, Callable[[Any, Work], Outcome]] = {
 }
 
 _OF_ANY_GUIDE = ("factor", "cems")  # ways of computing, not sources of a guide's list
+_IMPOSSIBLE_T = 1e12
 _CLASS = re.compile(r"(\d+(?:\.\d+)?)\s*S?", re.IGNORECASE)
 
 
@@ -105,9 +106,11 @@ def _result(
     work = Work(library=library, rules=rules)
     try:
         outcome = _RESOLVERS[source.kind](source, work)
+        _require_possible(outcome.gases)
         activity_pct = _activity_pct(source, work)
     except (CarbonInputError, FactorNotFound, FormulaError, UnitError) as error:
-        key = error.where or work.key
+        # an error of the arithmetic names its key, one of a look-up happened at the current key
+        key = error.where or ("" if isinstance(error, CarbonInputError) else work.key)
         faults.add(f"{path}.{key}" if key else path, error.what, error.hint or "correct it")
         return None
     if rules.kinds and source.kind not in (*rules.kinds, *_OF_ANY_GUIDE):
@@ -134,6 +137,16 @@ def _result(
         estimated_share=source.estimated_share,
         warnings=tuple(work.warnings),
     )
+
+
+def _require_possible(gases: Gases) -> None:
+    """Refuse what no source emits, before it spoils every sum."""
+    for tonnes in (gases.tco2, gases.tch4, gases.tn2o):
+        if not abs(tonnes) < _IMPOSSIBLE_T:
+            raise CarbonInputError(
+                f"{tonnes:g} t is more than the world emits",
+                hint="check the amounts, the factor and their units",
+            )
 
 
 def _activity_pct(source: Source, work: Work) -> float:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from agent.config.inventory.sections import KINDS
+
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = '[inventory]\nname = "一号厂区"\nrules = "GB/T 32151.10-2023"\ngwp = "AR5"\n'
 DIESEL = '[[source]]\nid = "truck"\nkind = "fuel"\nfuel = "柴油"\namount = 2\n'
@@ -57,6 +59,18 @@ def test_calc_prints_tables_for_people(tmp_path: Path) -> None:
     assert done.returncode == 0
     for words in ("truck", "6.192", "fuel/diesel@GB/T-32151.34-2024", "95 % range", "warning"):
         assert words in done.stdout
+
+
+def test_the_example_shows_every_kind_and_computes() -> None:
+    done = _tanshu("calc", str(ROOT / "config" / "inventory.example.toml"), "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert set(document["subtotals"]) == set(KINDS)
+    assert sum(document["subtotals"].values()) == pytest.approx(document["total_tco2e"])
+    parts = document["allocation"]["products"]
+    assert sum(part["tco2e"] for part in parts) == document["total_tco2e"]
+    low, high = document["interval_tco2e"]
+    assert low < document["total_tco2e"] < high
 
 
 def test_bad_input_ends_with_2_and_one_line_per_fault(tmp_path: Path) -> None:
