@@ -1,25 +1,33 @@
 """One SQLite file: opened with the durability the product promises, schema by migrations.
 
-The connection comes from sqlite-utils, which prefers ``pysqlite3`` where a wheel exists. SQLite
-before 3.51.3 (save 3.50.7 and 3.44.6) has a fault in WAL checkpointing with several connections,
+The schema is built by sqlite-utils, which is imported only when a step is pending: it holds 6 MB
+that a resident gateway can do without. Like sqlite-utils, the connection prefers ``pysqlite3``
+where a wheel exists. SQLite before 3.51.3 (save 3.50.7 and 3.44.6) has a fault in WAL
+checkpointing with several connections,
 so `Database.single_connection` tells callers to keep to this one.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlite_utils import Database as UtilsDatabase
-from sqlite_utils import Migrations
-from sqlite_utils.utils import sqlite3
-
 from agent.core.errors import StoreError
+
+try:
+    sqlite3 = importlib.import_module("pysqlite3.dbapi2")
+except ImportError:
+    sqlite3 = importlib.import_module("sqlite3")
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
+
+    from sqlite_utils import Database as UtilsDatabase
+    from sqlite_utils import Migrations as UtilsMigrations
 
 FIXED_SQLITE = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 
@@ -35,18 +43,42 @@ def has_wal_reset_fault(version: tuple[int, int, int]) -> bool:
     return not any(version[:2] == fixed[:2] and version >= fixed for fixed in backports)
 
 
-def migrations_from(name: str, folder: Path) -> Migrations:
-    """A migration set whose steps are the folder's ``NNNN_name.sql`` files in order."""
-    migrations = Migrations(name)
-    for file in sorted(folder.glob("[0-9]*.sql")):
-        text = file.read_text(encoding="utf-8")
+@dataclass(frozen=True, slots=True)
+class Migrations:
+    """A migration set: a folder's ``NNNN_name.sql`` files in order, applied once each."""
 
-        def step(database: UtilsDatabase, text: str = text) -> None:
-            for statement in split_statements(text):
-                database.execute(statement)
+    name: str
+    folder: Path
 
-        migrations(name=file.stem)(step)
-    return migrations
+    def pending(self, connection: Connection) -> list[Path]:
+        """The steps that this file has not seen."""
+        known: set[str] = set()
+        if connection.execute(
+            "SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'"
+        ).fetchone():
+            rows = connection.execute(
+                "SELECT name FROM _sqlite_migrations WHERE migration_set = ?", (self.name,)
+            )
+            known = {row[0] for row in rows}
+        return [file for file in self._files() if file.stem not in known]
+
+    def for_utils(self) -> UtilsMigrations:
+        """The set as sqlite-utils applies it: each step and its record in one transaction."""
+        from sqlite_utils import Migrations as UtilsMigrations
+
+        migrations = UtilsMigrations(self.name)
+        for file in self._files():
+            text = file.read_text(encoding="utf-8")
+
+            def step(database: UtilsDatabase, text: str = text) -> None:
+                for statement in split_statements(text):
+                    database.execute(statement)
+
+            migrations(name=file.stem)(step)
+        return migrations
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("[0-9]*.sql"))
 
 
 def split_statements(text: str) -> list[str]:
@@ -65,7 +97,7 @@ def split_statements(text: str) -> list[str]:
     return statements
 
 
-BOOK_MIGRATIONS = migrations_from("book", Path(__file__).parent / "migrations")
+BOOK_MIGRATIONS = Migrations("book", Path(__file__).parent / "migrations")
 
 
 class Database:
@@ -82,20 +114,26 @@ class Database:
                 "synchronous=FULL",
                 "foreign_keys=ON",
                 "wal_autocheckpoint=1000",
-                "cache_size=-4000",
+                "cache_size=-2000",
                 "temp_store=MEMORY",
                 "trusted_schema=OFF",
             ):
                 self.connection.execute(f"PRAGMA {pragma}")
-            utils = UtilsDatabase(self.connection, execute_plugins=False)
-            for migration_set in migrations:
-                migration_set.apply(utils)
+            if any(migration_set.pending(self.connection) for migration_set in migrations):
+                self._build(migrations)
         except sqlite3.Error as error:
             raise StoreError(
                 f"cannot open the database: {error}",
                 where=self.path,
                 hint="check that the folder exists, is writable and the disk has space",
             ) from error
+
+    def _build(self, migrations: tuple[Migrations, ...]) -> None:
+        from sqlite_utils import Database as UtilsDatabase
+
+        utils = UtilsDatabase(self.connection, execute_plugins=False)
+        for migration_set in migrations:
+            migration_set.for_utils().apply(utils)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -31,8 +32,19 @@ def run(site_file: Path | None, port_file: Path | None, drain_s: float) -> None:
     path = find_site_file(site_file)
     config, _ = load_config(path)
     configure_logs(config.log.format, config.log.level)
+    build_schema(config.path.parent / config.store.path)
     asyncio.run(_run(path, port_file, drain_s))
     sys.stdout.flush()
+
+
+def build_schema(store: Path) -> None:
+    """Let another process build the schema; if it cannot, opening the file says why."""
+    from agent.store.database import is_current
+
+    if not is_current(store):
+        store.parent.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "agent.store.migrate", str(store)]
+        subprocess.run(command, check=False, stderr=subprocess.DEVNULL)  # noqa: S603
 
 
 async def _run(path: Path, port_file: Path | None, drain_s: float) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.book.database import BOOK_MIGRATIONS, Database, migrations_from
+from agent.book.database import BOOK_MIGRATIONS, Database, Migrations
 
-LEDGER_MIGRATIONS = migrations_from("ledger", Path(__file__).parent / "migrations")
+LEDGER_MIGRATIONS = Migrations("ledger", Path(__file__).parent / "migrations")
 
 
 def open_ledger(path: Path | str) -> Database:
