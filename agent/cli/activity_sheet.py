@@ -22,7 +22,7 @@ from agent.core.errors import UsageError
 
 HEADING_ROWS = 10  # a title may stand above the headings
 LEAST_HEADINGS = 3
-MOST_ROWS = 10_000
+MOST_ROWS = 5_000
 MOST_COLUMNS = 100
 _NEEDED = ("kind", "item", "amount", "unit")
 

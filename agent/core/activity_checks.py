@@ -40,8 +40,9 @@ def check_entry(entry: ActivityEntry, now_ms: int) -> list[Remark]:
 def check_beside(entry: ActivityEntry, others: Iterable[ActivityEntry]) -> list[Remark]:
     """What an entry shows beside the current entries of its stream under other keys.
 
-    Another unit is a fault, since the stream could not be summed. An overlap of periods and a
-    value more than 30 % off the median of its own latest entries are warnings.
+    ``others`` are its neighbours in time (`StreamHistory.near`), earliest first. Another unit
+    is a fault, since the stream could not be summed. An overlap of periods and a value more than
+    30 % off the median of the others are warnings.
     """
     if entry.amount is None:
         return []
@@ -194,8 +195,7 @@ def _off(entry: ActivityEntry, others: Sequence[ActivityEntry]) -> list[Remark]:
         for other in others
         if bool(other.batch) == bool(entry.batch) and other.unit == entry.unit
     ]
-    compared.sort(key=lambda other: (other.start_ms or other.entered_ms, other.batch))
-    history = [intensity(other) for other in compared[-HISTORY_ENTRIES:]]
+    history = [intensity(other) for other in compared]
     if not history:
         return []
     usual, value = median(history), intensity(entry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +16,9 @@ from agent.book.sqlite import SqliteBook
 from agent.config.site import SiteConfig
 from agent.core.activity import ActivityEntry, ActivityKey
 from agent.core.activity_checks import Remark, check_beside
+from agent.core.activity_history import StreamHistory
 from agent.core.activity_period import period_text
-from agent.core.activity_read import Desk, read_entry
+from agent.core.activity_read import Desk, Read, read_entry
 from agent.core.errors import StoreError
 from agent.core.model import Event, Severity
 from agent.store.evidence import EvidenceFolder
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from agent.daemon.service import Gateway
 
 LEAST_TOKEN_CHARACTERS = 16
+SLICE = 200  # entries read without a pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,19 +71,33 @@ def enter(
     Raises:
         StoreError: the database or the evidence cannot be written; nothing is booked.
     """
-    desk = Desk(
+    desk = _desk(config, submission, now_ms)
+    read = [read_entry(fields, desk) for fields in submission.entries]
+    return _book(database, owner, submission, desk, read)
+
+
+def _desk(config: SiteConfig, submission: ActivitySubmission, now_ms: int) -> Desk:
+    return Desk(
         zone=ZoneInfo(config.site.timezone),
         now_ms=now_ms,
         origin=submission.origin,
         author=submission.author,
         places=places_of(config),
     )
+
+
+def _book(
+    database: Database,
+    owner: Owner,
+    submission: ActivitySubmission,
+    desk: Desk,
+    read: Sequence[Read],
+) -> ActivityOutcome:
     folder = EvidenceFolder(Path(database.path))
     with database.transaction() as connection:
         checking = _Checking(SqliteActivity(connection), owner, folder, submission.files)
-        for index, fields in enumerate(submission.entries):
-            read = read_entry(fields, desk)
-            checking.take(index, read.entry, read.remarks)
+        for index, found in enumerate(read):
+            checking.take(index, found.entry, found.remarks)
         allowed = not checking.errors or submission.keep_good
         store = allowed and not submission.dry_run and bool(checking.good)
         if store:
@@ -109,7 +126,7 @@ class _Checking:
         self._owner = owner
         self._folder = folder
         self._files = files
-        self._current: dict[str, dict[ActivityKey, ActivityEntry]] = {}
+        self._current: dict[str, StreamHistory] = {}
         self._seen: dict[ActivityKey, int] = {}
         self._kept: set[str] = set()
         self.good: list[_Good] = []
@@ -134,10 +151,10 @@ class _Checking:
         odd = () if booked.change is Change.UNCHANGED else tuple(found)
         self.good.append(_Good(index=index, booked=booked, remarks=odd))
         self._seen[entry.key] = index
-        self._stream(entry.stream)[entry.key] = entry
+        self._stream(entry.stream).put(entry)
 
     def _beside(self, entry: ActivityEntry, former: ActivityEntry | None) -> list[Remark]:
-        remarks = check_beside(entry, self._stream(entry.stream).values())
+        remarks = check_beside(entry, self._stream(entry.stream).near(entry))
         if entry.amount is None and (former is None or former.amount is None):
             remarks.append(
                 Remark(
@@ -161,11 +178,10 @@ class _Checking:
             self._kept.add(digest)
         return digest in self._kept
 
-    def _stream(self, stream: str) -> dict[ActivityKey, ActivityEntry]:
+    def _stream(self, stream: str) -> StreamHistory:
         if stream not in self._current:
-            self._current[stream] = {
-                entry.key: entry for entry in self._activity.stream_activity(self._owner, stream)
-            }
+            current = self._activity.stream_activity(self._owner, stream)
+            self._current[stream] = StreamHistory(current)
         return self._current[stream]
 
 
@@ -263,8 +279,8 @@ class ActivityDesk:
             self._gateway.owner, span, query.kind, limit=query.limit
         )
 
-    def add(self, submission: ActivitySubmission) -> ActivityOutcome:
-        """Book a submission into the gateway's own file."""
+    async def add(self, submission: ActivitySubmission) -> ActivityOutcome:
+        """Book a submission into the gateway's own file, letting polling go on between slices."""
         gateway = self._gateway
         if not gateway.recorder.trust.trusted:
             raise StoreError(
@@ -272,8 +288,13 @@ class ActivityDesk:
                 where="clock",
                 hint="set the machine's clock, then enter it again",
             )
-        now_ms = gateway.clock.now_ms()
-        return enter(gateway.database, gateway.owner, gateway.config, submission, now_ms)
+        desk = _desk(gateway.config, submission, gateway.clock.now_ms())
+        read: list[Read] = []
+        for first in range(0, len(submission.entries), SLICE):
+            part = submission.entries[first : first + SLICE]
+            read += [read_entry(fields, desk) for fields in part]
+            await asyncio.sleep(0)
+        return _book(gateway.database, gateway.owner, submission, desk, read)
 
     def token(self) -> str:
         """The token of the file that the configuration names; empty if it names none.

@@ -180,7 +180,7 @@ class View:
 
     async def add_activity(self, submission: ActivitySubmission) -> ActivityOutcome:
         """Check and book activity entries."""
-        return self._desk.add(submission)
+        return await self._desk.add(submission)
 
     async def report_months(self) -> Sequence[ReportMonth]:
         """The months with booked emissions, newest first."""

@@ -23,7 +23,7 @@ from agent.web.present import site_zone
 from agent.web.recent import RecentView
 from agent.web.writing import WriteRefusal, check_may_write, read_body
 
-MOST_ENTRIES = 10_000
+MOST_ENTRIES = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
