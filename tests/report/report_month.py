@@ -138,9 +138,15 @@ class BookedSite:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "site.toml"
         self.path.write_text(site_text(), encoding="utf-8")
-        self.config: SiteConfig = load_site(self.path)
         self.database: Database = open_store(folder / "tanshu.db")
-        self.reference: ReportReference = report_reference(self.config)
+        self.config: SiteConfig
+        self.reference: ReportReference
+        self.read_again()
+
+    def read_again(self) -> None:
+        """Follow the site file."""
+        self.config = load_site(self.path)
+        self.reference = report_reference(self.config)
 
     def book(
         self,
@@ -172,8 +178,9 @@ class BookedSite:
                 )
         self.add(windows)
 
-    def add(self, windows: list[Window]) -> None:
-        emissions: list[Emission] = [
+    def add(self, windows: list[Window], *, emissions: bool = True) -> None:
+        """Book windows, and what the sources emitted in them."""
+        computed: list[Emission] = [
             emission_of(
                 source.id,
                 window,
@@ -183,12 +190,12 @@ class BookedSite:
             )
             for window in windows
             for source in self.config.sources.values()
-            if source.section.stream == window.stream
+            if emissions and source.section.stream == window.stream
         ]
         with self.database.transaction() as connection:
             book = SqliteBook(connection)
             book.add_windows(OWNER, windows)
-            book.add_emissions(OWNER, emissions)
+            book.add_emissions(OWNER, computed)
 
     def report(self, month: Month = OCTOBER, *, days_after: float = 3.0) -> MonthReport:
         """The report as it reads some days after the month's end (before it where negative)."""

@@ -53,7 +53,9 @@ def render_xlsx(report: MonthReport, language: Language) -> bytes:
     book = Workbook()
     made = datetime.fromtimestamp(report.made_ms / 1000, UTC).replace(tzinfo=None)
     book.properties.creator = "Tanshu"
-    book.properties.title = f"{language('report.title')} {report.site.name} {report.month}"
+    book.properties.title = _printable(
+        f"{language('report.title')} {report.site.name} {report.month}"
+    )
     book.properties.created = book.properties.modified = made
     for place, (title, keys) in enumerate(SHEETS):
         sheet = book.active if place == 0 else book.create_sheet()
@@ -145,7 +147,7 @@ def _put(
         return
     cell: Any = sheet.cell(row=row, column=column)
     if isinstance(value, str):
-        cell.value = _UNPRINTABLE.sub(" ", value)
+        cell.value = _printable(value)
         cell.data_type = "s"  # a name that begins with «=» is a name, not a formula
     elif math.isfinite(value):
         cell.value = value
@@ -156,6 +158,11 @@ def _put(
         cell.border = Border(bottom=Side(style="thin"))
     if wrapped:
         cell.alignment = Alignment(wrap_text=True, vertical="top")
+
+
+def _printable(text: str) -> str:
+    """Text without the control characters that XML cannot hold."""
+    return _UNPRINTABLE.sub(" ", text)
 
 
 def _set_widths(sheet: Worksheet) -> None:
