@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from agent.core.activity import ActivityEntry, ActivityKind
 from agent.core.model import Emission, Endpoint, Event, Window
 
 
@@ -63,3 +64,27 @@ class Book(Protocol):
     def events(self, owner: Owner, span: Span, limit: int = 100) -> Sequence[Event]: ...
 
     def owners(self) -> Sequence[Owner]: ...
+
+
+class ActivityBook(Protocol):
+    """Activity entries, append-only; callers own the transaction."""
+
+    def add_activity(self, owner: Owner, entries: Iterable[ActivityEntry]) -> int: ...
+
+    def current_activity(
+        self,
+        owner: Owner,
+        span: Span,
+        kind: ActivityKind | None = None,
+        *,
+        retired: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[ActivityEntry]: ...
+
+    def unplaced_activity(
+        self, owner: Owner, kind: ActivityKind | None = None
+    ) -> Sequence[ActivityEntry]: ...
+
+    def stream_activity(
+        self, owner: Owner, stream: str, *, history: bool = False
+    ) -> Sequence[ActivityEntry]: ...
