@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.cli.options import json_option
+from agent.cli.options import find_site_file, json_option, site_option
 from agent.core.errors import ConfigError, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -111,16 +112,35 @@ def diff(file: Path, against: str | None, as_json: bool) -> int:
 )
 @click.option("--against", help="Set to compare with; default the one that the file follows.")
 @click.option("--yes", is_flag=True, help="Import without asking.")
+@click.option("--recalculate", is_flag=True, help="Also show what it does to booked emissions.")
+@site_option
 @json_option
 def import_file(
-    file: Path, folder: Path | None, against: str | None, yes: bool, as_json: bool
+    file: Path,
+    folder: Path | None,
+    against: str | None,
+    yes: bool,
+    recalculate: bool,
+    site_file: Path | None,
+    as_json: bool,
 ) -> int:
-    """Add a factor FILE to the site's factors, after showing what it changes."""
+    """Add a factor FILE to the site's factors, after showing what it changes.
+
+    A gateway takes it up at its next start or reload, and then books a new revision of every
+    emission whose factor is another; the old revisions stay.
+    """
+    from agent.cli import recalculation
     from agent.config.factors import site_factors_dir
 
     pack, changes = _read_and_compare(file, against)
+    months = []
+    if recalculate:
+        site = find_site_file(site_file)
+        months = recalculation.foreseen(site, folder or site_factors_dir(), file, pack)
     if not as_json:
         _print_diff(changes, as_json=False)
+        if recalculate:
+            recalculation.show(months)
         if not yes and not click.confirm("Import this set?"):
             return 1
     elif not yes:
@@ -128,9 +148,11 @@ def import_file(
     target = _install(file, pack, folder or site_factors_dir())
     if as_json:
         document = _diff_document(changes) | {"imported_to": str(target)}
+        if recalculate:
+            document["recalculation"] = [asdict(month) for month in months]
         click.echo(json.dumps(document, ensure_ascii=False))
     else:
-        click.echo(f"imported to {target}; windows booked before keep their factor version")
+        click.echo(f"imported to {target}; a gateway takes it up when it is reloaded (SIGHUP)")
     return 0
 
 
@@ -146,13 +168,18 @@ def _read_and_compare(file: Path, against: str | None) -> tuple[Pack, PackDiff]:
     return pack, compare(pack, library(), against)
 
 
+def file_name(pack: Pack) -> str:
+    """How the site's folder names the file of a set."""
+    slug = re.sub(r"[^a-z0-9]+", "-", pack.set.id.casefold()).strip("-")
+    return f"{pack.set.kind}-{slug}.toml"
+
+
 def _install(file: Path, pack: Pack, folder: Path) -> Path:
     """A copy under a name made of kind and set; what it replaces is kept under its version."""
     from agent.config.factors import read_pack
     from agent.config.faults import Faults
 
-    slug = re.sub(r"[^a-z0-9]+", "-", pack.set.id.casefold()).strip("-")
-    target = folder / f"{pack.set.kind}-{slug}.toml"
+    target = folder / file_name(pack)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         content = file.read_bytes()

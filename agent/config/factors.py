@@ -261,6 +261,11 @@ def library() -> Library:
     return _library(*folders)
 
 
+def forget_library() -> None:
+    """Read the factor files again when they are next asked for."""
+    _library.cache_clear()
+
+
 def _plain_region(name: str) -> str:
     """A region without the word for its rank: 四川省, 北京市, 广西壮族自治区, 华东电网."""
     return _RANK.sub("", name.strip())

@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from agent.book.ports import Owner
+from agent.config.factors import forget_library
 from agent.config.load import read_site
 from agent.config.sections import Bus
 from agent.config.site import SiteConfig
@@ -197,7 +198,8 @@ class Gateway:
         self.recorder.put(samples)
 
     async def reload(self) -> None:
-        """Read the configuration again; buses that did not change keep polling."""
+        """Read configuration and factors again; buses that did not change keep polling."""
+        forget_library()
         try:
             config, faults = load_config(self._path)
         except ConfigError as error:

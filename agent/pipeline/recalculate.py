@@ -52,6 +52,21 @@ class MonthChange:
         return self.after_kgco2e - self.before_kgco2e
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """One source in one month, as far as something may be booked with another factor."""
+
+    source: SourcePlan
+    span: Span
+    month: str
+
+
+def preview(config: SiteConfig, owner: Owner, connection: Connection) -> list[MonthChange]:
+    """What a recalculation would change; nothing is written."""
+    found = (_revised(connection, owner, part)[0] for part in _slices(connection, owner, config))
+    return [change for change in found if change is not None]
+
+
 class Recalculation:
     """Finds and revises what was booked with another factor than the one that holds."""
 
@@ -60,30 +75,20 @@ class Recalculation:
         self._database = database
         self._owner = owner
         self._clock = clock
-        self._zone = ZoneInfo(config.site.timezone)
         self._log = structlog.get_logger("recalculate")
-
-    def preview(self) -> list[MonthChange]:
-        """What `run` would change; nothing is written."""
-        changes = []
-        for source, span, month in self._slices():
-            change, _ = self._revised(self._database.connection, source, span, month)
-            if change is not None:
-                changes.append(change)
-        return changes
 
     async def run(self, progressed: Callable[[], None] = lambda: None) -> list[MonthChange]:
         """Book the new revisions, one transaction per source and month."""
         changes = []
-        for source, span, month in self._slices():
-            change, revised = self._revised(self._database.connection, source, span, month)
+        for part in _slices(self._database.connection, self._owner, self._config):
+            change, revised = _revised(self._database.connection, self._owner, part)
             if change is not None and revised is not None:
+                stream = part.source.section.stream
                 with self._database.transaction() as connection:
-                    stream = source.section.stream
-                    revise(connection, self._owner, source.id, stream, revised)
+                    revise(connection, self._owner, part.source.id, stream, revised)
                     self._tell(connection, change)
                 changes.append(change)
-                self._log.info("emissions.recalculated", source=source.id, month=month)
+                self._log.info("emissions.recalculated", source=change.source, month=change.month)
             progressed()
             await asyncio.sleep(0)
         with self._database.transaction() as connection:
@@ -100,70 +105,6 @@ class Recalculation:
             source.id: repr((source.section.share, source.factor, source.former))
             for source in self._config.sources.values()
         }
-
-    def _slices(self) -> Iterator[tuple[SourcePlan, Span, str]]:
-        """Every source and month in which something is booked with another factor."""
-        book = SqliteBook(self._database.connection)
-        for source in self._config.sources.values():
-            span = book.booked_otherwise(self._owner, source.id, source.factor, bool(source.former))
-            if span is None:
-                continue
-            day = local_date(span.from_ms, self._zone)
-            year, month = day.year, day.month
-            while True:
-                start_ms, end_ms = local_month(year, month, self._zone)
-                if start_ms >= span.to_ms:
-                    break
-                yield source, Span(from_ms=start_ms, to_ms=end_ms), f"{year}-{month:02}"
-                year, month = (year, month + 1) if month < 12 else (year + 1, 1)
-
-    def _revised(
-        self, connection: Connection, source: SourcePlan, span: Span, month: str
-    ) -> tuple[MonthChange | None, RevisedEmissions | None]:
-        """The new revisions of one source and month, and what they change."""
-        arrays = current_arrays(connection, self._owner, source.id, source.section.stream, span)
-        factors, which = _factors_of(source, arrays.start_ms)
-        stale = np.zeros(len(arrays.start_ms), np.bool_)
-        for index, factor in enumerate(factors):
-            number = SqliteBook(connection).factor_number(factor)
-            stale |= (which == index) & (arrays.factor != (-1 if number is None else number))
-        if not stale.any():
-            return None, None
-        chosen = arrays.only(stale)
-        which = which[stale]
-        scale = np.array([source.section.share * factor.value for factor in factors])[which]
-        after = _scaled(chosen.value, scale)
-        lower, upper = self._intervals(source, chosen, scale)
-        change = MonthChange(
-            source=source.id,
-            month=month,
-            windows=len(after),
-            before_kgco2e=float(np.nansum(chosen.kgco2e)),
-            after_kgco2e=float(np.nansum(after)),
-            factors=tuple(f"{factors[i].id} {factors[i].version}" for i in np.unique(which)),
-        )
-        revised = RevisedEmissions(
-            arrays=chosen, factors=factors, which=which, kgco2e=after, lower=lower, upper=upper
-        )
-        return change, revised
-
-    def _intervals(
-        self, source: SourcePlan, chosen: EmissionArrays, scale: Floats
-    ) -> tuple[Floats, Floats]:
-        """Lower and upper ends, as `emission_of` computes them for a single window."""
-        uncertainty_pct = source.section.uncertainty_activity_pct or 0.0
-        if not uncertainty_pct and source.section.share >= 0:
-            both = np.isnan(chosen.lower) | np.isnan(chosen.upper)
-            lower, upper = _scaled(chosen.lower, scale), _scaled(chosen.upper, scale)
-            lower[both] = upper[both] = np.nan
-            return lower, upper
-        ends = [
-            interval_of(*window, one_scale, uncertainty_pct)
-            for window, one_scale in zip(chosen.windows(), scale.tolist(), strict=True)
-        ]
-        lower = np.array([np.nan if low is None else low for low, _ in ends])
-        upper = np.array([np.nan if high is None else high for _, high in ends])
-        return lower, upper
 
     def _tell(self, connection: Connection, change: MonthChange) -> None:
         now_ms = self._clock.now_ms()
@@ -191,6 +132,73 @@ class Recalculation:
                 )
             ],
         )
+
+
+def _slices(connection: Connection, owner: Owner, config: SiteConfig) -> Iterator[Slice]:
+    """Every source and month in which something is booked with another factor."""
+    book, zone = SqliteBook(connection), ZoneInfo(config.site.timezone)
+    for source in config.sources.values():
+        span = book.booked_otherwise(owner, source.id, source.factor, bool(source.former))
+        if span is None:
+            continue
+        day = local_date(span.from_ms, zone)
+        year, month = day.year, day.month
+        while True:
+            start_ms, end_ms = local_month(year, month, zone)
+            if start_ms >= span.to_ms:
+                break
+            part = Span(from_ms=start_ms, to_ms=end_ms)
+            yield Slice(source=source, span=part, month=f"{year}-{month:02}")
+            year, month = (year, month + 1) if month < 12 else (year + 1, 1)
+
+
+def _revised(
+    connection: Connection, owner: Owner, part: Slice
+) -> tuple[MonthChange | None, RevisedEmissions | None]:
+    """The new revisions of one source and month, and what they change."""
+    source = part.source
+    arrays = current_arrays(connection, owner, source.id, source.section.stream, part.span)
+    factors, which = _factors_of(source, arrays.start_ms)
+    stale = np.zeros(len(arrays.start_ms), np.bool_)
+    for index, factor in enumerate(factors):
+        number = SqliteBook(connection).factor_number(factor)
+        stale |= (which == index) & (arrays.factor != (-1 if number is None else number))
+    if not stale.any():
+        return None, None
+    chosen = arrays.only(stale)
+    which = which[stale]
+    scale = np.array([source.section.share * factor.value for factor in factors])[which]
+    after = _scaled(chosen.value, scale)
+    lower, upper = _intervals(source, chosen, scale)
+    change = MonthChange(
+        source=source.id,
+        month=part.month,
+        windows=len(after),
+        before_kgco2e=float(np.nansum(chosen.kgco2e)),
+        after_kgco2e=float(np.nansum(after)),
+        factors=tuple(f"{factors[i].id} {factors[i].version}" for i in np.unique(which)),
+    )
+    revised = RevisedEmissions(
+        arrays=chosen, factors=factors, which=which, kgco2e=after, lower=lower, upper=upper
+    )
+    return change, revised
+
+
+def _intervals(source: SourcePlan, chosen: EmissionArrays, scale: Floats) -> tuple[Floats, Floats]:
+    """Lower and upper ends, as `emission_of` computes them for a single window."""
+    uncertainty_pct = source.section.uncertainty_activity_pct or 0.0
+    if not uncertainty_pct and source.section.share >= 0:
+        both = np.isnan(chosen.lower) | np.isnan(chosen.upper)
+        lower, upper = _scaled(chosen.lower, scale), _scaled(chosen.upper, scale)
+        lower[both] = upper[both] = np.nan
+        return lower, upper
+    ends = [
+        interval_of(*window, one_scale, uncertainty_pct)
+        for window, one_scale in zip(chosen.windows(), scale.tolist(), strict=True)
+    ]
+    lower = np.array([np.nan if low is None else low for low, _ in ends])
+    upper = np.array([np.nan if high is None else high for _, high in ends])
+    return lower, upper
 
 
 def _factors_of(

@@ -13,7 +13,7 @@ from agent.book.sqlite import SqliteBook
 from agent.config.site import FormerFactor, SiteConfig
 from agent.core.carbon.booking import emission_of
 from agent.core.model import Emission
-from agent.pipeline.recalculate import Recalculation
+from agent.pipeline.recalculate import Recalculation, preview
 from tests.fake_clock import FakeClock
 from tests.pipeline.site import Bench
 
@@ -59,10 +59,10 @@ async def test_nothing_is_done_while_the_factors_hold(bench: Bench) -> None:
 async def test_a_corrected_factor_revises_all_and_keeps_the_old(bench: Bench) -> None:
     before, others = current(bench, "sa"), current(bench, "sb")
     corrected = recalculation(bench, with_factor(bench.config, 0.6))
-    preview = corrected.preview()
+    foreseen = preview(with_factor(bench.config, 0.6), bench.owner, bench.database.connection)
     assert current(bench, "sa") == before
     changes = await corrected.run()
-    assert changes == preview
+    assert changes == foreseen
     after = current(bench, "sa")
     assert [emission.revision for emission in after] == [1] * len(before)
     assert [emission.factor.version for emission in after] == ["corrected"] * len(before)
