@@ -20,6 +20,8 @@ PAGES = {
     "buses": "/buses",
     "delivery": "/delivery",
     "events": "/events",
+    "reports": "/reports",
+    "report": "/reports/2026-10",
     "missing": "/nope",
 }
 SIZES = {"desk": (1440, 820), "phone": (390, 844)}

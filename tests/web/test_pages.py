@@ -14,7 +14,16 @@ from web_plant import BROKEN, EMPTY, FRESH, RICH, FakeView
 from agent.web.assets import load_assets
 from agent.web.view import Snapshot
 
-PAGES = ("/", "/devices/f103", "/devices/k301", "/buses", "/delivery", "/events")
+PAGES = (
+    "/",
+    "/devices/f103",
+    "/devices/k301",
+    "/buses",
+    "/delivery",
+    "/events",
+    "/reports",
+    "/reports/2026-10",
+)
 VOID = {"meta", "link", "br", "hr", "input", "img"}
 
 

@@ -641,6 +641,9 @@ class FakeView:
             return b"{}"
         return f'<article class="report"><h1>{month} {form} {language}</h1></article>'.encode()
 
+    def write_token(self) -> str:
+        return ""
+
     async def add_review(self, submission: ReviewSubmission) -> ReviewOutcome:
         self._check()
         self.asked.append(submission)
