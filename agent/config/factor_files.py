@@ -50,14 +50,15 @@ class _Head:
 class FactorFiles:
     """The factor files of some directories; a later set takes the place of one of its id."""
 
-    def __init__(self, *directories: Path) -> None:
+    def __init__(self, *directories: Path, without: frozenset[Path] = frozenset()) -> None:
         self._directories = directories
+        self._without = without
         self._parsed: dict[Path, Pack] = {}
 
     @cached_property
     def _contents(self) -> tuple[tuple[Path, bytes], ...]:
         paths = [path for folder in self._directories for path in sorted(folder.glob("*.toml"))]
-        return tuple((path, path.read_bytes()) for path in paths)
+        return tuple((path, path.read_bytes()) for path in paths if path not in self._without)
 
     @cached_property
     def _heads(self) -> tuple[_Head, ...]:

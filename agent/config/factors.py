@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -33,7 +33,7 @@ from agent.config.factor_rows import (
     Parameter,
     Process,
 )
-from agent.config.faults import nearest
+from agent.config.faults import Faults, nearest
 from agent.config.resources import resource_dir
 from agent.config.rules import Rules
 from agent.core.errors import ConfigError, Fault, TanshuError
@@ -84,8 +84,8 @@ class GridChoice:
 class Library:
     """All factor sets of one or more directories; later ones replace sets of the same id."""
 
-    def __init__(self, *directories: Path) -> None:
-        self._files = FactorFiles(*directories)
+    def __init__(self, *directories: Path, without: frozenset[Path] = frozenset()) -> None:
+        self._files = FactorFiles(*directories, without=without)
 
     @property
     def version(self) -> str:
@@ -250,8 +250,26 @@ def site_factors_dir() -> Path:
 
 
 @lru_cache(maxsize=4)
-def _library(*directories: Path) -> Library:
-    return Library(*directories)
+def _library(*directories: Path, without: frozenset[Path] = frozenset()) -> Library:
+    return Library(*directories, without=without)
+
+
+def usable_library() -> tuple[Library, tuple[Fault, ...]]:
+    """The library without imported files that are broken, and what is wrong with those.
+
+    A bad file that the site imported must not stop what does not need it.
+    """
+    faults: list[Fault] = []
+    broken: set[Path] = set()
+    for path in sorted(site_factors_dir().glob("*.toml")):
+        found = Faults(str(path))
+        if read_pack(path, found) is None or found.errors:
+            broken.add(path)
+            faults += [replace(fault, fatal=False) for fault in found.errors]
+    if not broken:
+        return library(), ()
+    folders = (resource_dir() / "factors", site_factors_dir())
+    return _library(*folders, without=frozenset(broken)), tuple(faults)
 
 
 def library() -> Library:

@@ -12,7 +12,7 @@ from agent.config.check_buses import check_buses, check_meters
 from agent.config.check_site import FILE_KEYS, check_site, check_targets, probe_files, zone_of
 from agent.config.check_sources import check_devices, check_places, check_sources, used_streams
 from agent.config.draft import Draft
-from agent.config.factors import library
+from agent.config.factors import usable_library
 from agent.config.faults import Faults, nearest
 from agent.config.rules import rules_named
 from agent.config.site import SiteConfig
@@ -67,7 +67,9 @@ def read_site(
     check_buses(draft, probe_ports=probe_ports)
     meters = check_meters(draft, window_s=assumed.window_s)
     check_devices(draft, meters)
-    sources = check_sources(draft, meters, rules, library(), zone_of(assumed))
+    factors, broken = usable_library()
+    faults.extend(broken)
+    sources = check_sources(draft, meters, rules, factors, zone_of(assumed))
     streams = used_streams(draft, meters, sources)
     check_targets(draft)
     if probe_ports:

@@ -219,6 +219,24 @@ def test_file_names_are_relative_to_the_site_file(tmp_path: Path) -> None:
     assert [bus.trust for bus in site.buses if bus.trust] == [str(tmp_path / "keys" / "dcs")]
 
 
+def test_a_broken_factor_file_of_the_site_stops_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TANSHU_FACTORS", str(tmp_path))
+    (tmp_path / "grid.toml").write_text("broken = [", encoding="utf-8")
+    site, faults = read_site(EXAMPLE)
+    assert site is not None
+    assert site.sources == load_example(monkeypatch).sources
+    assert [fault.file for fault in faults] == [str(tmp_path / "grid.toml")]
+    assert not faults[0].fatal
+    assert not faults[0].warning
+
+
+def load_example(monkeypatch: pytest.MonkeyPatch) -> SiteConfig:
+    monkeypatch.delenv("TANSHU_FACTORS")
+    return load_site(EXAMPLE)
+
+
 def test_a_file_that_is_not_there() -> None:
     site, faults = read_site(Path("/nonexistent/site.toml"))
     assert site is None

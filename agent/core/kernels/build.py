@@ -6,6 +6,7 @@ numba) one line says so and the kernels run as plain Python; the exit code is 0 
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,9 @@ from agent.core.kernels.table import KERNELS, fingerprint
 
 _HERE = Path(__file__).parent
 _MODULE = "agent.core.kernels.build"
+
+
+COMPILERS = ("cc", "gcc", "clang")
 
 
 def _compile(folder: Path) -> None:
@@ -48,6 +52,8 @@ def build(folder: Path = _HERE) -> str | None:
     )
     if done.returncode == 0:
         return None
+    if not any(shutil.which(compiler) for compiler in COMPILERS):
+        return "no C compiler is installed"
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
     return lines[-1] if lines else f"the compiler ended with {done.returncode}"
 
