@@ -262,13 +262,9 @@ CREATE UNIQUE INDEX activity_by_key ON activity (
 
 CREATE INDEX activity_by_start ON activity (start_ms);
 
-CREATE INDEX emissions_by_start ON emissions (start_ms);
-
 CREATE INDEX events_by_time ON events (time_ms);
 
 CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
     ON "_sqlite_migrations" ("migration_set", "name");
 
 CREATE INDEX reviews_by_month ON reviews (site, gateway, month);
-
-CREATE INDEX windows_by_start ON windows (start_ms);
