@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from agent.book.ports import Owner, Span
 from agent.core.model import FactorRef, Provenance
+from agent.core.report.month import Month
 from agent.core.report.sums import EmissionRow, WindowRow
 
 if TYPE_CHECKING:
@@ -110,3 +112,19 @@ class ReportRows:
                 first.append(row[0])
                 last.append(row[1])
         return (min(first), max(last)) if first else None
+
+
+def reported_months(
+    connection: Connection, owners: Iterable[Owner], zone: ZoneInfo, now_ms: int
+) -> tuple[Month, ...]:
+    """The months with booked emissions up to now, newest first."""
+    rows = ReportRows(connection)
+    spans = [found for owner in owners if (found := rows.first_and_last_ms(owner))]
+    if not spans:
+        return ()
+    month = Month.of(min(first for first, _ in spans), zone)
+    last = Month.of(min(now_ms, max(end for _, end in spans)), zone)
+    months = [month]
+    while months[-1] < last:
+        months.append(months[-1].shifted(1))
+    return tuple(reversed(months))

@@ -34,11 +34,12 @@ from agent.core.report.model import (
 from agent.core.report.month import Month
 from agent.core.report.signature import figures_hash, signed_figures
 from agent.core.report.sums import SourceSum, StreamSum, sum_source, sum_stream
-from agent.core.timebase import DAY_MS
+from agent.core.timebase import DAY_MS, HOUR_MS, MINUTE_MS, floor_boundary
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
+SETTLED_MS = 10 * MINUTE_MS  # by then the windows of an hour have closed
 PAST_MONTHS = (1, 2, 3, 12)  # how many months back a source's history is looked at
 
 
@@ -71,13 +72,14 @@ def month_report(
 ) -> MonthReport:
     """The report of one site's month over all its gateways.
 
-    Reads current revisions only. A month that is not over is reported up to now and cannot be
-    signed; one in the future is empty.
+    Reads current revisions only. A month that is not over is reported up to the last full hour
+    whose windows have closed, and cannot be signed; one in the future is empty.
     """
     site = reference.site
     zone = ZoneInfo(site.timezone)
     from_ms, to_ms = month.span(zone)
-    span = Span(from_ms=from_ms, to_ms=max(from_ms, min(to_ms, now_ms)))
+    until_ms = to_ms if now_ms >= to_ms else floor_boundary(now_ms - SETTLED_MS, HOUR_MS)
+    span = Span(from_ms=from_ms, to_ms=max(from_ms, until_ms))
     rows = ReportRows(connection)
     streams = _streams(rows, reference, owners, span)
     sums = dict(_source_sums(rows, owners, span, zone))
@@ -91,6 +93,7 @@ def month_report(
     report = replace(
         report,
         gateways=tuple(dict.fromkeys(owner.gateway for owner in owners)),
+        until_ms=span.to_ms,
         made_ms=now_ms,
         complete=now_ms >= to_ms,
         streams=tuple(stream.figures for stream in streams.values()),
@@ -208,6 +211,7 @@ def _figures(
         month=month,
         from_ms=span[0],
         to_ms=span[1],
+        until_ms=span[1],
         made_ms=span[1],
         complete=True,
         totals=totals,
@@ -325,19 +329,3 @@ def _reviewed(
         figures=text,
         figures_hash=figures_hash(text),
     )
-
-
-def reported_months(
-    connection: Connection, owners: Iterable[Owner], zone: ZoneInfo, now_ms: int
-) -> tuple[Month, ...]:
-    """The months with booked emissions up to now, newest first."""
-    rows = ReportRows(connection)
-    spans = [found for owner in owners if (found := rows.first_and_last_ms(owner))]
-    if not spans:
-        return ()
-    month = Month.of(min(first for first, _ in spans), zone)
-    last = Month.of(min(now_ms, max(end for _, end in spans)), zone)
-    months = [month]
-    while months[-1] < last:
-        months.append(months[-1].shifted(1))
-    return tuple(reversed(months))

@@ -14,10 +14,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from agent.book.ports import Owner
-from agent.book.reports import month_report, reported_months
+from agent.book.reports import month_report
 from agent.book.reviews import ReviewBasis
 from agent.config.load import read_site
 from agent.config.report_site import report_reference
@@ -25,13 +24,13 @@ from agent.config.site import SiteConfig
 from agent.core.errors import ConfigError, StoreError, TanshuError
 from agent.core.report.model import MonthReport
 from agent.core.report.month import Month
+from agent.daemon.review_basis import BASIS, basis_bytes
 from agent.web.report.forms import rendered
 from agent.web.report_view import ReportForm
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-BASIS = "basis"  # what a review needs, instead of a form
 NICE = 10
 
 
@@ -79,35 +78,6 @@ def read_report(config: SiteConfig, month: Month, now_ms: int) -> MonthReport:
     """The report of a month of this gateway."""
     with read_only(config) as connection:
         return month_report(connection, report_reference(config), [owner_of(config)], month, now_ms)
-
-
-def read_months(config: SiteConfig, now_ms: int) -> tuple[Month, ...]:
-    """The months with booked emissions, newest first."""
-    with read_only(config) as connection:
-        zone = ZoneInfo(config.site.timezone)
-        return reported_months(connection, [owner_of(config)], zone, now_ms)
-
-
-def basis_bytes(basis: ReviewBasis) -> bytes:
-    return json.dumps(
-        {
-            "month": str(basis.month),
-            "complete": basis.complete,
-            "figures": basis.figures,
-            "findings": basis.findings,
-        }
-    ).encode()
-
-
-def basis_of(data: bytes) -> ReviewBasis:
-    """The basis that a worker wrote."""
-    read = json.loads(data)
-    return ReviewBasis(
-        month=Month.parse(read["month"]),
-        complete=read["complete"],
-        figures=read["figures"],
-        findings=tuple(read["findings"]),
-    )
 
 
 def main(arguments: Sequence[str]) -> int:

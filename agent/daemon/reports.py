@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 
 from agent.book.database import Database
 from agent.book.ports import Owner
-from agent.book.reports import reported_months
+from agent.book.report_rows import reported_months
 from agent.book.reviews import ReviewBasis, add_review, new_review
 from agent.core.errors import StoreError
 from agent.core.report.month import Month
-from agent.daemon.report_worker import BASIS, basis_of
+from agent.daemon.review_basis import BASIS, basis_of
 from agent.store.state import Audit
 from agent.web.report_view import ReportForm, ReportMonth, ReviewOutcome, ReviewSubmission
 

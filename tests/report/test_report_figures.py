@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from report_month import HOURS, OCTOBER, OWNER, STREAMS, ZONE, BookedSite, measured
 
-from agent.book.reports import reported_months
+from agent.book.report_rows import reported_months
 from agent.core.checks.finding import FindingCode
 from agent.core.model import Provenance, Window
 from agent.core.report.model import NINETY_OF_NINETY_FIVE, MonthReport, SignOff, total_of
@@ -172,6 +172,16 @@ def test_a_running_month_is_reported_up_to_now_and_cannot_be_signed(booked: Book
     assert codes(report) == [FindingCode.MONTH_RUNNING]
     assert report.findings[0].number == pytest.approx(10.0)
     assert [stream.availability for stream in report.streams] == [1.0] * 4
+    # the last full hour whose windows have surely closed: an open one is not a missing one
+    assert report.until_ms == report.from_ms + 239 * HOUR_MS
+    assert report.sources[0].windows == 239
+
+
+def test_a_month_to_come_is_empty(booked: BookedSite) -> None:
+    report = booked.report(days_after=-60.0)
+    assert report.until_ms == report.from_ms
+    assert report.totals.mass.kgco2e == 0
+    assert codes(report) == [FindingCode.MONTH_RUNNING]
 
 
 def test_a_source_that_left_the_site_file_still_counts(booked: BookedSite) -> None:

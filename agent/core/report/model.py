@@ -301,6 +301,7 @@ class MonthReport:
     month: Month
     from_ms: int
     to_ms: int
+    until_ms: int  # how far the figures reach: before the end while the month is running
     made_ms: int
     complete: bool  # the month was over when the report was made
     totals: Totals

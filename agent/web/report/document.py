@@ -39,6 +39,7 @@ def document(report: MonthReport, language: Language) -> dict[str, Any]:
         "month": str(report.month),
         "from_ms": report.from_ms,
         "to_ms": report.to_ms,
+        "until_ms": report.until_ms,
         "made_ms": report.made_ms,
         "complete": report.complete,
         "rules": site.rules,

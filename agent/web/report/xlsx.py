@@ -77,7 +77,7 @@ def _head(sheet: Worksheet, report: MonthReport, words: ReportWords) -> int:
     lines: list[tuple[str, ...]] = [
         (t("report.title"), site.name, words.month(report)),
         (t("report.status"), t(f"signoff.{report.sign_off}")),
-        (t("report.period"), words.span(report.from_ms, report.to_ms), site.timezone),
+        (t("report.period"), words.span(report.from_ms, report.until_ms), site.timezone),
         (t("report.gateways"), ", ".join(report.gateways)),
         (
             t("overview.rules"),
