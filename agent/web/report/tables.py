@@ -372,7 +372,7 @@ def factors_table(report: MonthReport, words: ReportWords) -> Table:
             Column(title=t("factors.value"), form=Form.FACTOR),
             Column(title=t("points.unit"), form=Form.WORD),
             Column(title=t("report.document")),
-            Column(title=t("report.status")),
+            Column(title=t("report.status"), form=Form.WORD),
             Column(title=t("report.used")),
             Column(title="kg CO₂e", form=Form.EXACT),
         ),
