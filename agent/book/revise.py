@@ -41,8 +41,8 @@ BOOKED = (
 )
 ROW = list(zip(COLUMNS, ("i8", "i8", "i8", "f8", "f8", "i8", "i8", "f8", "f8", "f8"), strict=True))
 REVISED = (
-    "INSERT INTO emissions (series, start_ms, length_ms, revision, kgco2, kgch4, kgn2o, kgco2e, "
-    "lower, upper, estimated_share, factor, inputs) VALUES ({series}, ?1, ?2, ?3, ?4, "
+    "INSERT INTO emissions (id, series, start_ms, length_ms, revision, kgco2, kgch4, kgn2o, "
+    "kgco2e, lower, upper, estimated_share, factor, inputs) VALUES (?10, {series}, ?1, ?2, ?3, ?4, "
     "iif(?4 IS NULL, NULL, 0.0), iif(?4 IS NULL, NULL, 0.0), ?4, ?5, ?6, ?7, ?8, "
     "'[[\"{stream}\",' || ?9 || ']]')"
 )
@@ -128,6 +128,7 @@ def revise(
     series = book.series(owner, "source", source)
     numbers = [book.add_factor(factor) for factor in revised.factors]
     arrays = revised.arrays
+    first = book.next_id("emissions")
     kgco2e = _nulls(revised.kgco2e)
     connection.executemany(
         REVISED.format(series=series, stream=stream),
@@ -141,6 +142,7 @@ def revise(
             arrays.share.tolist(),
             np.array(numbers)[revised.which].tolist(),
             arrays.window_revision.tolist(),
+            range(first, first + len(kgco2e)),
             strict=True,
         ),
     )

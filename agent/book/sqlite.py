@@ -29,6 +29,9 @@ EMISSION_COLUMNS = (
     "estimated_share, factor, inputs"
 )
 
+# a key that is there stays as it is; two records of one booking number would be an error
+ONCE = "ON CONFLICT (series, start_ms, length_ms, revision) DO NOTHING"
+
 
 class SqliteBook:
     """Windows, emissions, end points and events of one or many gateways in one file."""
@@ -58,15 +61,21 @@ class SqliteBook:
         ).fetchone()
         return None if row is None else int(row[0])
 
+    def next_id(self, table: str) -> int:
+        """The next booking number of windows or emissions."""
+        row = self._connection.execute(f"SELECT max(id) FROM {table}").fetchone()
+        return 1 if row[0] is None else int(row[0]) + 1
+
     def add_windows(self, owner: Owner, windows: Iterable[Window]) -> int:
         """Insert windows; a key that is already there stays as it is. Returns rows added."""
         numbers: dict[str, int] = {}
         rows = []
-        for window in windows:
+        for entry, window in enumerate(windows, start=self.next_id("windows")):
             if window.stream not in numbers:
                 numbers[window.stream] = self.series(owner, "stream", window.stream)
             rows.append(
                 (
+                    entry,
                     numbers[window.stream],
                     window.start_ms,
                     window.length_ms,
@@ -82,8 +91,8 @@ class SqliteBook:
                 )
             )
         return self._insert(
-            f"INSERT INTO windows (series, {WINDOW_COLUMNS}) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            f"INSERT INTO windows (id, series, {WINDOW_COLUMNS}) "
+            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) {ONCE}",
             rows,
         )
 
@@ -92,13 +101,14 @@ class SqliteBook:
         numbers: dict[str, int] = {}
         factors: dict[FactorRef, int] = {}
         rows = []
-        for emission in emissions:
+        for entry, emission in enumerate(emissions, start=self.next_id("emissions")):
             if emission.source not in numbers:
                 numbers[emission.source] = self.series(owner, "source", emission.source)
             if emission.factor not in factors:
                 factors[emission.factor] = self.add_factor(emission.factor)
             rows.append(
                 (
+                    entry,
                     numbers[emission.source],
                     emission.start_ms,
                     emission.length_ms,
@@ -115,8 +125,8 @@ class SqliteBook:
                 )
             )
         return self._insert(
-            f"INSERT INTO emissions (series, {EMISSION_COLUMNS}) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            f"INSERT INTO emissions (id, series, {EMISSION_COLUMNS}) "
+            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) {ONCE}",
             rows,
         )
 

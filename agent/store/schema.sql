@@ -72,7 +72,7 @@ CREATE TABLE clock_marks (
 ) STRICT;
 
 CREATE TABLE emissions (
-  id INTEGER PRIMARY KEY,
+  id INTEGER NOT NULL UNIQUE,
   series INTEGER NOT NULL REFERENCES series (id),
   start_ms INTEGER NOT NULL,
   length_ms INTEGER NOT NULL,
@@ -86,8 +86,8 @@ CREATE TABLE emissions (
   estimated_share REAL NOT NULL,
   factor INTEGER NOT NULL REFERENCES factors (id),
   inputs TEXT NOT NULL,
-  UNIQUE (series, start_ms, length_ms, revision)
-) STRICT;
+  PRIMARY KEY (series, start_ms, length_ms, revision)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE endpoints (
   id INTEGER PRIMARY KEY,
@@ -236,7 +236,7 @@ CREATE TABLE unplaced_readings (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE windows (
-  id INTEGER PRIMARY KEY,
+  id INTEGER NOT NULL UNIQUE,
   series INTEGER NOT NULL REFERENCES series (id),
   start_ms INTEGER NOT NULL,
   length_ms INTEGER NOT NULL,
@@ -249,8 +249,8 @@ CREATE TABLE windows (
   upper REAL,
   load REAL,
   maintenance INTEGER NOT NULL DEFAULT 0,
-  UNIQUE (series, start_ms, length_ms, revision)
-) STRICT;
+  PRIMARY KEY (series, start_ms, length_ms, revision)
+) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX activity_by_key ON activity (
   series,

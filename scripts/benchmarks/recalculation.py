@@ -54,20 +54,21 @@ def fill(database: Database, devices: int, windows: int) -> None:
         sources = [book.series(OWNER, "source", f"s{i}") for i in range(devices)]
     inputs = [f'[["m{i}.energy",0]]' for i in range(devices)]
     for index, row in enumerate(amounts.tolist()):
-        start_ms = START_MS + index * WINDOW_MS
+        start_ms, first = START_MS + index * WINDOW_MS, 1 + index * devices
         with database.transaction() as connection:
             connection.executemany(
-                "INSERT INTO windows (series, start_ms, length_ms, revision, value, provenance, "
-                "method, coverage, lower, upper) "
-                f"VALUES (?, {start_ms}, {WINDOW_MS}, 0, ?, 'measured', 'register', 1.0, ?, ?)",
-                [(streams[i], v, v - 0.01, v + 0.01) for i, v in enumerate(row)],
+                "INSERT INTO windows (id, series, start_ms, length_ms, revision, value, "
+                "provenance, method, coverage, lower, upper) "
+                f"VALUES (?, ?, {start_ms}, {WINDOW_MS}, 0, ?, 'measured', 'register', 1.0, ?, ?)",
+                [(first + i, streams[i], v, v - 0.01, v + 0.01) for i, v in enumerate(row)],
             )
             connection.executemany(
-                "INSERT INTO emissions (series, start_ms, length_ms, revision, kgco2, kgch4, "
-                "kgn2o, kgco2e, lower, upper, estimated_share, factor, inputs) "
-                f"VALUES (?, {start_ms}, {WINDOW_MS}, 0, ?, 0.0, 0.0, ?, ?, ?, 0.0, {factor}, ?)",
+                "INSERT INTO emissions (id, series, start_ms, length_ms, revision, kgco2, kgch4, "
+                "kgn2o, kgco2e, lower, upper, estimated_share, factor, inputs) VALUES "
+                f"(?, ?, {start_ms}, {WINDOW_MS}, 0, ?, 0.0, 0.0, ?, ?, ?, 0.0, {factor}, ?)",
                 [
                     (
+                        first + i,
                         sources[i],
                         v * FACTOR.value,
                         v * FACTOR.value,

@@ -218,8 +218,9 @@ def test_only_registered_keys_are_accepted(tmp_path: Path) -> None:
         "DELETE FROM events WHERE id = 3",
         "INSERT INTO events SELECT NULL, site, gateway, time_ms, code, subject, severity, detail "
         "FROM events WHERE id = 3",
-        "INSERT INTO windows (series, start_ms, length_ms, revision, provenance, method, coverage) "
-        "VALUES (1, 0, 5000, 7, 'measured', 'x', 1.0)",
+        "INSERT INTO windows "
+        "(id, series, start_ms, length_ms, revision, provenance, method, coverage) "
+        "VALUES (99999, 1, 0, 5000, 7, 'measured', 'x', 1.0)",
         "DELETE FROM batches WHERE seq = 8",
         "DELETE FROM batches WHERE seq = 4",
         "DELETE FROM batches WHERE seq = 1",

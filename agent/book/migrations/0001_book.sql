@@ -17,8 +17,9 @@ CREATE TABLE factors (
   UNIQUE (name, version, value, unit)
 ) STRICT;
 
+-- Kept by stream and time, as they are asked for; `id` is the order in which they were booked.
 CREATE TABLE windows (
-  id INTEGER PRIMARY KEY,
+  id INTEGER NOT NULL UNIQUE,
   series INTEGER NOT NULL REFERENCES series (id),
   start_ms INTEGER NOT NULL,
   length_ms INTEGER NOT NULL,
@@ -31,11 +32,11 @@ CREATE TABLE windows (
   upper REAL,
   load REAL,
   maintenance INTEGER NOT NULL DEFAULT 0,
-  UNIQUE (series, start_ms, length_ms, revision)
-) STRICT;
+  PRIMARY KEY (series, start_ms, length_ms, revision)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE emissions (
-  id INTEGER PRIMARY KEY,
+  id INTEGER NOT NULL UNIQUE,
   series INTEGER NOT NULL REFERENCES series (id),
   start_ms INTEGER NOT NULL,
   length_ms INTEGER NOT NULL,
@@ -49,8 +50,8 @@ CREATE TABLE emissions (
   estimated_share REAL NOT NULL,
   factor INTEGER NOT NULL REFERENCES factors (id),
   inputs TEXT NOT NULL,
-  UNIQUE (series, start_ms, length_ms, revision)
-) STRICT;
+  PRIMARY KEY (series, start_ms, length_ms, revision)
+) STRICT, WITHOUT ROWID;
 
 -- The register at each window boundary: the legal record under the windows.
 CREATE TABLE endpoints (
