@@ -26,17 +26,20 @@ from agent.clock import SystemClock
 from agent.config.sections import Source
 from agent.config.site import SourcePlan
 from agent.core import kernels
-from agent.core.model import FactorRef
+from agent.core.model import FactorRef, Sample
 from agent.pipeline.recalculate import Recalculation
 from agent.store.database import open_store
+from agent.store.readings import Readings
 
 ENVIRONMENT = "bench"
 DEVICES = 200
 WINDOWS = 35_040
+WINDOWS_OF_A_DAY = 96
 WINDOW_MS = 900_000
 START_MS = 1_767_225_600_000
 BAR_S = 40.0
 ROUNDS = 5
+CYCLE_S = 1.0
 OWNER = Owner(site="bench", gateway="gw")
 FACTOR = FactorRef(id="grid/bench", version="1", value=0.5306, unit="kgCO2e/kWh")
 
@@ -44,7 +47,7 @@ Row = dict[str, Any]
 
 
 def fill(database: Database, devices: int, windows: int) -> None:
-    """A year of booked windows and emissions, in the order in which a gateway books them."""
+    """A year of booked windows and emissions, day by day."""
     book = SqliteBook(database.connection)
     generator = np.random.default_rng(1)
     amounts = np.round(generator.random((windows, devices)) * 100, 2)
@@ -52,33 +55,28 @@ def fill(database: Database, devices: int, windows: int) -> None:
         factor = book.add_factor(FACTOR)
         streams = [book.series(OWNER, "stream", f"m{i}.energy") for i in range(devices)]
         sources = [book.series(OWNER, "source", f"s{i}") for i in range(devices)]
-    inputs = [f'[["m{i}.energy",0]]' for i in range(devices)]
-    for index, row in enumerate(amounts.tolist()):
-        start_ms, first = START_MS + index * WINDOW_MS, 1 + index * devices
+    for day in range(0, windows, WINDOWS_OF_A_DAY):
+        first_id = 1 + day * devices
+        starts = [START_MS + index * WINDOW_MS for index in range(day, day + WINDOWS_OF_A_DAY)]
         with database.transaction() as connection:
-            connection.executemany(
-                "INSERT INTO windows (id, series, start_ms, length_ms, revision, value, "
-                "provenance, method, coverage, lower, upper) "
-                f"VALUES (?, ?, {start_ms}, {WINDOW_MS}, 0, ?, 'measured', 'register', 1.0, ?, ?)",
-                [(first + i, streams[i], v, v - 0.01, v + 0.01) for i, v in enumerate(row)],
-            )
-            connection.executemany(
-                "INSERT INTO emissions (id, series, start_ms, length_ms, revision, kgco2, kgch4, "
-                "kgn2o, kgco2e, lower, upper, estimated_share, factor, inputs) VALUES "
-                f"(?, ?, {start_ms}, {WINDOW_MS}, 0, ?, 0.0, 0.0, ?, ?, ?, 0.0, {factor}, ?)",
-                [
-                    (
-                        first + i,
-                        sources[i],
-                        v * FACTOR.value,
-                        v * FACTOR.value,
-                        (v - 0.01) * FACTOR.value,
-                        (v + 0.01) * FACTOR.value,
-                        inputs[i],
-                    )
-                    for i, v in enumerate(row)
-                ],
-            )
+            for device in range(devices):
+                values = amounts[day : day + WINDOWS_OF_A_DAY, device].tolist()
+                numbers = range(first_id + device, first_id + len(starts) * devices, devices)
+                connection.executemany(
+                    "INSERT INTO windows (id, series, start_ms, length_ms, revision, value, "
+                    "provenance, method, coverage, lower, upper) VALUES (?1, "
+                    f"{streams[device]}, ?2, {WINDOW_MS}, 0, ?3, 'measured', 'register', 1.0, "
+                    "?3 - 0.01, ?3 + 0.01)",
+                    zip(numbers, starts, values, strict=True),
+                )
+                connection.executemany(
+                    "INSERT INTO emissions (id, series, start_ms, length_ms, revision, kgco2, "
+                    "kgch4, kgn2o, kgco2e, lower, upper, estimated_share, factor, inputs) VALUES "
+                    f"(?1, {sources[device]}, ?2, {WINDOW_MS}, 0, ?3 * {FACTOR.value}, 0.0, 0.0, "
+                    f"?3 * {FACTOR.value}, (?3 - 0.01) * {FACTOR.value}, "
+                    f"(?3 + 0.01) * {FACTOR.value}, 0.0, {factor}, '[[\"m{device}.energy\",0]]')",
+                    zip(numbers, starts, values, strict=True),
+                )
 
 
 def site(devices: int) -> Any:
@@ -102,12 +100,21 @@ async def recalculate(database: Database, devices: int) -> tuple[float, float, i
     waits: list[float] = []
     done = asyncio.Event()
 
+    readings = Readings(database.connection)
+    points = [f"m{i}.energy" for i in range(devices)]
+    with database.transaction():
+        readings.register_points(points)
+
     async def cycle() -> None:
+        clock = SystemClock()
         while not done.is_set():
-            due = time.monotonic() + 0.05
-            await asyncio.sleep(0.05)
-            with database.transaction() as connection:
-                connection.execute("UPDATE series SET name = name WHERE id = 1")
+            due = time.monotonic() + CYCLE_S
+            await asyncio.sleep(CYCLE_S)
+            with database.transaction():
+                readings.append(
+                    Sample(point=point, time_ms=clock.now_ms(), monotonic_ns=0, value=1.0)
+                    for point in points
+                )
             waits.append(time.monotonic() - due)
 
     began = time.monotonic()
@@ -115,8 +122,9 @@ async def recalculate(database: Database, devices: int) -> tuple[float, float, i
         group.create_task(cycle())
         work = Recalculation(site(devices), database, OWNER, SystemClock())
         changes = await work.run()
+        seconds = time.monotonic() - began
         done.set()
-    return time.monotonic() - began, max(waits), sum(change.windows for change in changes)
+    return seconds, max(waits), sum(change.windows for change in changes)
 
 
 def arithmetic(size: int) -> list[Row]:
