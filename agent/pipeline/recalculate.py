@@ -88,11 +88,17 @@ class Recalculation:
                     revise(connection, self._owner, part.source.id, stream, revised)
                     self._tell(connection, change)
                 changes.append(change)
-                self._log.info("emissions.recalculated", source=change.source, month=change.month)
+                self._log.debug("month.recalculated", source=change.source, month=change.month)
             progressed()
             await asyncio.sleep(0)
         with self._database.transaction() as connection:
             FactorMarks(connection).save(self._marks())
+        if changes:
+            self._log.info(
+                "emissions.recalculated",
+                windows=sum(change.windows for change in changes),
+                difference_kgco2e=sum(change.difference_kgco2e for change in changes),
+            )
         return changes
 
     def is_due(self) -> bool:

@@ -27,6 +27,7 @@ from agent.config.sections import Source
 from agent.config.site import SourcePlan
 from agent.core import kernels
 from agent.core.model import FactorRef, Sample
+from agent.logs import configure_logs
 from agent.pipeline.recalculate import Recalculation
 from agent.store.database import open_store
 from agent.store.readings import Readings
@@ -184,6 +185,7 @@ def row(what: str, value: float, unit: str, rival: str, least: float) -> Row:
 
 def run(short: bool) -> list[Row]:
     """Fill a year, correct the factor, and time it."""
+    configure_logs("json", "warning")
     devices = 20 if short else DEVICES
     with tempfile.TemporaryDirectory() as folder:
         database = open_store(Path(folder) / "gateway.db")
