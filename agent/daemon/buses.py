@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from agent.config.sections import Bus
+from collections.abc import Mapping
+
+from agent.config.sections import Bus, Device
 from agent.config.site import MeterPlan, SiteConfig
 from agent.core.ports import Clock
 from agent.poll.live import BusStatus, MeterStatus
-from agent.web.view import BusState, BusView, DeviceState, MeterView, Problem
+from agent.web.view import BusState, BusView, DeviceMeter, DeviceState, MeterView, Problem
 
 STALE_PERIODS = 5
 STALE_LEAST_S = 5.0
@@ -52,6 +54,19 @@ def bus_view(config: SiteConfig, bus: Bus, status: BusStatus | None, clock: Cloc
     )
 
 
+def device_meters(
+    config: SiteConfig, device: Device, buses: Mapping[str, BusStatus], clock: Clock
+) -> tuple[DeviceMeter, ...]:
+    """The meters that a device's streams come from, each with its own state."""
+    names = dict.fromkeys(share.stream.partition(".")[0] for share in device.streams)
+    found = []
+    for plan in (config.meters[name] for name in names if name in config.meters):
+        bus = buses.get(plan.bus.id)
+        view = _meter_view(plan, bus, clock)
+        found.append(DeviceMeter(id=view.id, name=view.name, state=view.state, age_s=view.age_s))
+    return tuple(found)
+
+
 def _meter_view(meter: MeterPlan, status: BusStatus | None, clock: Clock) -> MeterView:
     known = status.meters.get(meter.id) if status else None
     section = meter.section
@@ -60,11 +75,12 @@ def _meter_view(meter: MeterPlan, status: BusStatus | None, clock: Clock) -> Met
     return MeterView(
         id=meter.id,
         name=section.name or meter.id,
-        address=str(section.unit) if section.unit is not None else f"{len(meter.points)}",
+        address=str(section.unit) if section.unit is not None else "",
         state=meter_state(known, section.period_s, clock),
         age_s=(clock.now_ms() - answered_ms) / 1000 if answered_ms is not None else None,
         exchanges=known.good if known else 0,
         timeouts=known.failures if known else 0,
+        points=len(meter.points),
         p95_ms=response(meter.id) if response else None,
     )
 

@@ -15,7 +15,7 @@ from agent.daemon.service import Gateway
 from agent.store.batches import Batches
 from agent.sync.outbox import OutboxBatch
 from agent.sync.publisher import Publisher
-from agent.web.view import Problem, TargetState
+from agent.web.view import Problem, ProblemCode, TargetState
 
 LIVE_INTERVAL_NS = 2_000_000_000
 
@@ -158,6 +158,8 @@ class Deliveries:
                     what=f"{state.blocked} batches are set aside",
                     where=target,
                     hint="see the events for the broker's reason",
+                    code=ProblemCode.BATCHES_BLOCKED,
+                    values={"n": str(state.blocked)},
                 )
                 if state.blocked
                 else None
@@ -168,7 +170,13 @@ class Deliveries:
         refused = state.last_loss.startswith(("refused", "taken_over"))
         return (
             TargetState.REFUSED if refused else TargetState.DOWN,
-            Problem(what=state.last_loss, where=target, hint="it is tried again by itself"),
+            Problem(
+                what=state.last_loss,
+                where=target,
+                hint="it is tried again by itself",
+                code=ProblemCode.TARGET_LOST,
+                values={"loss": state.last_loss},
+            ),
         )
 
     def sent(self, target: str) -> int:

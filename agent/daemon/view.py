@@ -9,6 +9,7 @@ from agent import __version__
 from agent.book.ports import Span
 from agent.book.sqlite import SqliteBook
 from agent.config.sections import Device, Target
+from agent.config.site import SourcePlan
 from agent.core import kernels
 from agent.core.activity import ActivityEntry
 from agent.core.model import Emission, Event, PointRole, Provenance, Quality, Window
@@ -16,8 +17,9 @@ from agent.core.report.month import Month
 from agent.core.timebase import local_date, local_day
 from agent.daemon import emissions
 from agent.daemon.activity import ActivityDesk
-from agent.daemon.buses import bus_view, meter_state
+from agent.daemon.buses import bus_view, device_meters
 from agent.daemon.delivery import Deliveries
+from agent.daemon.factor_source import FactorSources
 from agent.daemon.reports import Reports
 from agent.daemon.service import Gateway
 from agent.pipeline.close import settle_ms
@@ -30,12 +32,14 @@ from agent.web.view import (
     ClockView,
     Counts,
     DeviceDetail,
+    DeviceMeter,
     DeviceState,
     DeviceView,
     EmissionQuery,
     EmissionRow,
     PointView,
     Problem,
+    ProblemCode,
     SiteView,
     Snapshot,
     SourceView,
@@ -61,11 +65,13 @@ class View:
         self._batches = Batches(gateway.database.connection)
         self._desk = ActivityDesk(gateway)
         self._reports = Reports(gateway)
+        self._factor_sources = FactorSources()
         self._zone = ZoneInfo(gateway.config.site.timezone)
         self._hourly = emissions.HourlyEmissions(self._book, gateway.owner, self._zone)
 
     def reconfigured(self) -> None:
         """Follow a configuration that was read again."""
+        self._factor_sources = FactorSources()
         self._zone = ZoneInfo(self._gateway.config.site.timezone)
         self._hourly = emissions.HourlyEmissions(self._book, self._gateway.owner, self._zone)
 
@@ -125,6 +131,7 @@ class View:
                     stream=source.section.stream,
                     share=source.section.share,
                     factor=source.factor,
+                    factor_source=self._factor_sources.of(source.factor),
                 )
                 for source in sources
             ),
@@ -236,7 +243,7 @@ class View:
         rate, share, _, _ = emissions.rate_per_h(own)
         day_ms = local_day(local_date(now_ms, self._zone), self._zone)[0]
         today = [row for row in self._hourly.rows(day_ms, now_ms + 1) if row.source in sources]
-        points = self._points(device, now_ms)
+        meters = device_meters(config, device, self._gateway.buses, self._gateway.clock)
         return DeviceView(
             id=device.id,
             name=device.name or device.id,
@@ -245,32 +252,15 @@ class View:
             unit=unit.id,
             unit_name=unit.name or unit.id,
             stage=device.stage,
-            state=self._device_state(device, share),
-            points=points,
+            state=_device_state(meters, share),
+            points=self._points(device, now_ms),
             has_sources=bool(sources),
             emission_kgco2e_per_h=rate,
             emission_estimated_share=share,
             today_kgco2e=sum(row.kgco2e for row in today) if today else None,
             today_estimated_share=emissions.estimated_share(today),
+            meters=meters,
         )
-
-    def _device_state(self, device: Device, estimated_share: float) -> DeviceState:
-        """The worst of its meters' states; estimated numbers show where meters are fine."""
-        config, clock = self._gateway.config, self._gateway.clock
-        meters = {share.stream.partition(".")[0] for share in device.streams}
-        worst = DeviceState.OK
-        order = list(DeviceState)
-        for name in meters:
-            plan = config.meters.get(name)
-            bus = self._gateway.buses.get(plan.bus.id) if plan else None
-            status = bus.meters.get(name) if bus else None
-            if plan is None:
-                continue
-            state = meter_state(status, plan.section.period_s, clock)
-            worst = max(worst, state, key=order.index)
-        if worst is DeviceState.OK and estimated_share > 0:
-            return DeviceState.ESTIMATED
-        return worst
 
     def _points(self, device: Device, now_ms: int) -> tuple[PointView, ...]:
         """The points of the device's meters, its load and conditions, most telling first."""
@@ -347,31 +337,62 @@ class View:
             return []
         known = {emission.source for emission in latest if emission.kgco2e is not None}
         return [
-            Problem(
-                what=f"{source.section.name or source.id} has no figure: sums are too low",
-                where=source.section.device,
-                hint=f"look at meter {source.section.stream.partition('.')[0]}",
-            )
+            _no_figure(source)
             for source in self._gateway.config.sources.values()
             if source.id not in known
         ]
 
     def _problems(self, silent: list[str]) -> tuple[Problem, ...]:
         problems = [
-            Problem(what=f"{name} makes no progress", where=name, hint="look at the log")
+            Problem(
+                what=f"{name} makes no progress",
+                where=name,
+                hint="look at the log",
+                code=ProblemCode.NO_PROGRESS,
+                values={"name": name},
+            )
             for name in silent
         ]
-        if self._gateway.recorder.volatile:
+        held = self._gateway.recorder.volatile
+        if held:
             problems.append(
                 Problem(
-                    what=f"{self._gateway.recorder.volatile} readings could not be written",
+                    what=f"{held} readings could not be written",
                     where=self._gateway.database.path,
                     hint="check the disk: they are held in memory only",
+                    code=ProblemCode.NOT_WRITTEN,
+                    values={"n": str(held)},
                 )
             )
         problems += [
-            Problem(what=child.last_error, where=child.name, hint=child.last_hint)
+            Problem(
+                what=child.last_error,
+                where=child.name,
+                hint=child.last_hint,
+                code=ProblemCode.PART_FAILED,
+                values={"error": f"{child.last_error} {child.last_hint}".strip()},
+            )
             for child in self._gateway.supervisor.children.values()
             if child.state == "failed"
         ]
         return tuple(problems)
+
+
+def _device_state(meters: Sequence[DeviceMeter], estimated_share: float) -> DeviceState:
+    """The worst of its meters' states; estimated numbers show where meters are fine."""
+    worst = max((meter.state for meter in meters), key=list(DeviceState).index, default=None)
+    if worst in (None, DeviceState.OK):
+        return DeviceState.ESTIMATED if estimated_share > 0 else DeviceState.OK
+    return worst
+
+
+def _no_figure(source: SourcePlan) -> Problem:
+    name = source.section.name or source.id
+    meter = source.section.stream.partition(".")[0]
+    return Problem(
+        what=f"{name} has no figure: sums are too low",
+        where=source.section.device,
+        hint=f"look at meter {meter}",
+        code=ProblemCode.NO_FIGURE,
+        values={"source": name, "meter": meter},
+    )

@@ -6,8 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.core.model import Severity
-from agent.web.present import Presenter
-from agent.web.view import BusState, ClockState, DeviceState, Problem, Snapshot, TargetState
+from agent.web.present import Presenter, silent_meters
+from agent.web.view import (
+    BusState,
+    BusView,
+    ClockState,
+    DeviceState,
+    DeviceView,
+    Snapshot,
+    TargetState,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +45,6 @@ def abnormal_now(snapshot: Snapshot, say: Presenter) -> tuple[Abnormal, ...]:
     return tuple(sorted(entries, key=lambda entry: entry.severity is not Severity.ALARM))
 
 
-def _problem(problem: Problem | None, severity: Severity, title: str, href: str) -> Abnormal:
-    return Abnormal(
-        severity=severity,
-        title=title,
-        what=problem.what if problem else "",
-        hint=problem.hint if problem else "",
-        since_ms=problem.since_ms if problem else None,
-        href=href,
-    )
-
-
 def _gateway(snapshot: Snapshot, say: Presenter) -> Iterator[Abnormal]:
     if not snapshot.alive:
         yield Abnormal(severity=Severity.ALARM, title=say.text("abnormal.standstill"))
@@ -57,13 +54,17 @@ def _gateway(snapshot: Snapshot, say: Presenter) -> Iterator[Abnormal]:
             title=say.text("abnormal.clock"),
             what=say.text("abnormal.clock_effect"),
         )
+    devices = {device.id: device.name or device.id for device in snapshot.devices}
     for problem in snapshot.problems:
+        what, hint = say.problem(problem)
+        where = problem.where or say.text("abnormal.gateway")
         yield Abnormal(
             severity=Severity.WARNING,
-            title=problem.where or say.text("abnormal.gateway"),
-            what=problem.what,
-            hint=problem.hint,
+            title=devices.get(where, where),
+            what=what,
+            hint=hint,
             since_ms=problem.since_ms,
+            href=f"/devices/{where}" if where in devices else None,
         )
     for fault in snapshot.site.faults:
         yield Abnormal(
@@ -76,14 +77,30 @@ def _gateway(snapshot: Snapshot, say: Presenter) -> Iterator[Abnormal]:
 
 def _buses(snapshot: Snapshot, say: Presenter) -> Iterator[Abnormal]:
     for bus in snapshot.buses:
-        name = bus.name or bus.id
-        if bus.state is BusState.DOWN:
-            title = say.text("abnormal.bus_down", bus=name)
-            yield _problem(bus.last_error, Severity.ALARM, title, f"/buses#{bus.id}")
-        elif bus.state is BusState.DEGRADED:
-            missing = bus.meters_total - bus.meters_answering
-            title = say.text("abnormal.bus_degraded", bus=name, n=missing, m=bus.meters_total)
-            yield _problem(bus.last_error, Severity.WARNING, title, f"/buses#{bus.id}")
+        if bus.state not in (BusState.DOWN, BusState.DEGRADED):
+            continue
+        down = bus.state is BusState.DOWN
+        what, hint = say.problem(bus.last_error) if bus.last_error else ("", "")
+        yield Abnormal(
+            severity=Severity.ALARM if down else Severity.WARNING,
+            title=_bus_title(bus, say),
+            what=what if down else what or _silent_on(bus, say),
+            hint=hint,
+            since_ms=bus.last_error.since_ms if bus.last_error else None,
+            href=f"/buses#{bus.id}",
+        )
+
+
+def _bus_title(bus: BusView, say: Presenter) -> str:
+    name = bus.name or bus.id
+    if bus.state is BusState.DOWN:
+        return say.text("abnormal.bus_down", bus=name)
+    missing = bus.meters_total - bus.meters_answering
+    return say.text("abnormal.bus_degraded", bus=name, n=missing, m=bus.meters_total)
+
+
+def _silent_on(bus: BusView, say: Presenter) -> str:
+    return say.names(meter for meter in bus.meters if meter.state is not DeviceState.OK)
 
 
 def _devices(snapshot: Snapshot, say: Presenter) -> Iterator[Abnormal]:
@@ -91,25 +108,46 @@ def _devices(snapshot: Snapshot, say: Presenter) -> Iterator[Abnormal]:
         if device.state not in (DeviceState.DEAD, DeviceState.STALE):
             continue
         dead = device.state is DeviceState.DEAD
-        ages = [point.age_s for point in device.points if point.age_s is not None]
-        # a time, not an age: it stays true on a page that is not drawn anew
-        last_ms = snapshot.site.now_ms - round(max(ages, default=0.0) * 1000)
-        name = device.name or device.id
+        last_ms = last_good_ms(device, snapshot.site.now_ms)
         yield Abnormal(
             severity=Severity.ALARM if dead else Severity.WARNING,
-            title=say.text(
-                "abnormal.device_dead" if dead else "abnormal.device_stale", device=name
-            ),
-            what=say.text("abnormal.last_value", time=say.time(last_ms)) if ages else "",
+            title=_device_title(device, say),
+            what="" if last_ms is None else say.text("abnormal.last_value", time=say.time(last_ms)),
             href=f"/devices/{device.id}",
         )
 
 
+def _device_title(device: DeviceView, say: Presenter) -> str:
+    """The device, and the meters that are meant where they are known."""
+    dead = device.state is DeviceState.DEAD
+    name, meters = device.name or device.id, silent_meters(device)
+    if not meters:
+        return say.text("abnormal.device_dead" if dead else "abnormal.device_stale", device=name)
+    key = "abnormal.meters_dead" if dead else "abnormal.meters_stale"
+    return say.text(key, device=name, meters=say.names(meters))
+
+
+def last_good_ms(device: DeviceView, now_ms: int) -> int | None:
+    """When what is silent now was last read; a time stays true on a page that is not redrawn."""
+    known = [meter.age_s for meter in silent_meters(device)] or [
+        point.age_s for point in device.points
+    ]
+    ages = [age for age in known if age is not None]
+    return now_ms - round(max(ages) * 1000) if ages else None
+
+
 def _targets(snapshot: Snapshot, say: Presenter) -> Iterator[Abnormal]:
     for target in snapshot.targets:
-        if target.state in (TargetState.DOWN, TargetState.REFUSED):
-            refused = target.state is TargetState.REFUSED
-            key = "abnormal.target_refused" if refused else "abnormal.target_down"
-            severity = Severity.ALARM if refused else Severity.WARNING
-            title = say.text(key, target=target.id)
-            yield _problem(target.problem, severity, title, "/delivery")
+        if target.state not in (TargetState.DOWN, TargetState.REFUSED):
+            continue
+        refused = target.state is TargetState.REFUSED
+        key = "abnormal.target_refused" if refused else "abnormal.target_down"
+        what, hint = say.problem(target.problem) if target.problem else ("", "")
+        yield Abnormal(
+            severity=Severity.ALARM if refused else Severity.WARNING,
+            title=say.text(key, target=target.id),
+            what=what,
+            hint=hint,
+            since_ms=target.problem.since_ms if target.problem else None,
+            href="/delivery",
+        )

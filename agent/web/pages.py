@@ -13,20 +13,24 @@ from agent.config.language import LANGUAGES, Language
 from agent.core.model import Emission, Event, Window
 from agent.core.report.month import Month
 from agent.web import chart
-from agent.web.abnormal import abnormal_now
+from agent.web.abnormal import abnormal_now, last_good_ms
 from agent.web.assets import Assets
+from agent.web.event_text import event_detail
 from agent.web.present import (
     KG_PER_T,
     NONE,
     SHAPES,
     Presenter,
+    counted_quality,
     in_tonnes,
     mass,
     number,
     percent,
     register,
+    silent_meters,
     site_zone,
     unit_label,
+    value_state,
 )
 from agent.web.report_view import ReportMonth
 from agent.web.texts import Scope, devices_in_tonnes, page_structure, page_texts
@@ -96,6 +100,9 @@ def templates(assets: Assets) -> Environment:
         "percent": percent,
         "register": register,
         "unit_label": unit_label,
+        "counted_quality": counted_quality,
+        "value_state": value_state,
+        "event_detail": event_detail,
         "shapes": SHAPES,
         "bus_shapes": BUS_SHAPES,
         "target_shapes": TARGET_SHAPES,
@@ -131,6 +138,8 @@ class Pages:
             snapshot,
             detail=detail,
             device=detail.device,
+            silent=silent_meters(detail.device),
+            last_ms=last_good_ms(detail.device, snapshot.site.now_ms),
             tonnes=devices_in_tonnes(snapshot),
             derivations=_derivations(detail),
             stream_units={stream.id: stream.unit for stream in detail.streams},

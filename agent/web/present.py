@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from agent.config.language import Language
-from agent.web.view import DeviceState, DeviceView, PointView
+from agent.core.model import PointRole, Quality
+from agent.web.view import DeviceMeter, DeviceState, DeviceView, MeterView, PointView, Problem
 
 NONE = "—"
 GROUP = "\N{NO-BREAK SPACE}"
@@ -21,6 +23,9 @@ AGES = (("age.days", 86_400), ("age.hours", 3_600), ("age.minutes", 60))
 
 _CUBIC = re.compile(r"(?<=m)3\b")
 _CO2 = re.compile(r"CO2")
+
+COUNTED_ROLES = (PointRole.RATE, PointRole.COUNTER)
+WORST_FIRST = (Quality.MISSING, Quality.SUSPECT, Quality.GOOD)
 
 SHAPES = {
     DeviceState.OK: "",
@@ -89,6 +94,34 @@ def site_zone(name: str) -> tzinfo:
         return timezone(timedelta(hours=8))
 
 
+def silent_meters(device: DeviceView) -> tuple[DeviceMeter, ...]:
+    """The meters that give a device its bad state; none while all answer."""
+    if device.state not in (DeviceState.DEAD, DeviceState.STALE):
+        return ()
+    return tuple(meter for meter in device.meters if meter.state is device.state)
+
+
+def value_state(device: DeviceView) -> DeviceState:
+    """The state of the meter whose value stands for the device."""
+    meter = device.points[0].id.partition(".")[0] if device.points else ""
+    return next((known.state for known in device.meters if known.id == meter), device.state)
+
+
+def counted_quality(device: DeviceView) -> Quality | None:
+    """The worst quality of the values a device is counted from; None if it has no points."""
+    counted = [point.quality for point in device.points if point.role in COUNTED_ROLES]
+    found = counted or [point.quality for point in device.points[:1]]
+    return min(found, key=WORST_FIRST.index, default=None)
+
+
+def device_age_s(device: DeviceView) -> float | None:
+    """The age of the value shown; if meters do not answer, that of the longest silence."""
+    ages = [meter.age_s for meter in silent_meters(device)]
+    if ages:
+        return None if None in ages else max(age for age in ages if age is not None)
+    return device.points[0].age_s if device.points else None
+
+
 def digest(value: object) -> str:
     """A short fingerprint of a value's representation."""
     return hashlib.blake2b(repr(value).encode(), digest_size=8).hexdigest()
@@ -137,10 +170,26 @@ class Presenter:
         return register(point.value) if point.role == "counter" else number(point.value)
 
     def quality(self, device: DeviceView) -> str:
-        """The word for a device's data now: its state, or if that is fine its value's quality."""
-        if device.state is not DeviceState.OK or not device.points:
-            return self.text(f"state.{device.state}")
-        return self.text(f"quality.{device.points[0].quality}")
+        """The word for a device's data now: its state, or if that is fine the worst quality."""
+        quality = counted_quality(device)
+        if device.state is DeviceState.OK and quality is not None:
+            return self.text(f"quality.{quality}")
+        word = self.text(f"state.{device.state}")
+        silent = len(silent_meters(device))
+        if 0 < silent < len(device.meters):
+            return self.text("devices.part", state=word, n=silent, m=len(device.meters))
+        return word
+
+    def names(self, meters: Iterable[DeviceMeter | MeterView]) -> str:
+        """The names of meters, one after the other."""
+        return self.text("list.and").join(meter.name or meter.id for meter in meters)
+
+    def problem(self, problem: Problem) -> tuple[str, str]:
+        """What is wrong and what to do, in the reader's language where it is a known problem."""
+        if problem.code is None:
+            return problem.what, problem.hint
+        what = self.text(f"problem.{problem.code}", **problem.values)
+        return what, self.text(f"problem_hint.{problem.code}", **problem.values)
 
     def data_kind(self, estimated_share: float, value: float | None) -> str:
         """How a sum was obtained: measured, or the part of it that is estimated."""

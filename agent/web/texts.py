@@ -12,7 +12,17 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from agent.web.chart import heights, largest_hour, nice_top
-from agent.web.present import NONE, Presenter, digest, in_tonnes, mass, number, percent
+from agent.web.present import (
+    NONE,
+    Presenter,
+    counted_quality,
+    device_age_s,
+    digest,
+    in_tonnes,
+    mass,
+    number,
+    percent,
+)
 from agent.web.view import (
     ClockState,
     DeviceDetail,
@@ -68,7 +78,8 @@ def page_structure(scope: Scope, snapshot: Snapshot, detail: DeviceDetail | None
             device.id,
             device.state,
             device.today_estimated_share > 0,
-            [point.quality for point in device.points[:1]],
+            counted_quality(device),
+            [(meter.id, meter.state) for meter in device.meters],
         )
         for device in snapshot.devices
     ]
@@ -80,7 +91,8 @@ def page_structure(scope: Scope, snapshot: Snapshot, detail: DeviceDetail | None
         points = [(point.id, point.quality, point.provenance) for point in detail.device.points]
         windows = [(w.stream, w.start_ms, w.revision) for w in detail.windows]
         emissions = [(e.source, e.start_ms, e.revision) for e in detail.emissions]
-        return digest((detail.device.state, points, windows, emissions))
+        meters = [(meter.id, meter.state) for meter in detail.device.meters]
+        return digest((detail.device.state, meters, points, windows, emissions))
     if scope is Scope.BUSES:
         return digest(buses)
     if scope is Scope.DELIVERY:
@@ -173,7 +185,7 @@ def device_texts(device: DeviceView, tonnes: bool, say: Presenter) -> Texts:
     key = f"device.{device.id}"
     return {
         f"{key}.value": say.point_value(first),
-        f"{key}.age": say.age(first.age_s if first else None),
+        f"{key}.age": say.age(device_age_s(device)),
         f"{key}.now": mass(device.emission_kgco2e_per_h, tonnes),
         f"{key}.today": mass(device.today_kgco2e, tonnes),
         f"{key}.data": say.data_kind(device.today_estimated_share, device.today_kgco2e),
@@ -228,7 +240,6 @@ def _meter_texts(snapshot: Snapshot, say: Presenter) -> Texts:
                 f"{key}.age": say.age(meter.age_s),
                 f"{key}.exchanges": number(meter.exchanges, decimals=0),
                 f"{key}.timeouts": number(meter.timeouts, decimals=0),
-                f"{key}.invalid": number(meter.invalid, decimals=0),
                 f"{key}.p95": number(meter.p95_ms, decimals=0),
             }
     return texts

@@ -5,7 +5,7 @@ Emissions are kgCO2e throughout; shares are 0..1; times are UTC milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -68,14 +68,30 @@ class Period(StrEnum):
     DAY = "day"
 
 
+class ProblemCode(StrEnum):
+    """The problems that the gateway itself tells, each said in the reader's language."""
+
+    NO_FIGURE = "no-figure"
+    NO_PROGRESS = "no-progress"
+    NOT_WRITTEN = "not-written"
+    PART_FAILED = "part-failed"
+    BATCHES_BLOCKED = "batches-blocked"
+    TARGET_LOST = "target-lost"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Something that is wrong now: what, where, what to do next."""
+    """Something that is wrong now: what, where, what to do next.
+
+    With a ``code`` the pages say it in their language, with the ``values`` put in.
+    """
 
     what: str
     where: str = ""
     hint: str = ""
     since_ms: int | None = None
+    code: ProblemCode | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +136,16 @@ class PointView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceMeter:
+    """A meter that a device's numbers are counted from; ``age_s`` is since its last answer."""
+
+    id: str
+    name: str
+    state: DeviceState
+    age_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceView:
     """One device with its points, most telling first (rate, then counter, then gauges)."""
 
@@ -130,13 +156,14 @@ class DeviceView:
     unit: str
     unit_name: str
     stage: str
-    state: DeviceState
+    state: DeviceState  # the worst of its meters
     points: tuple[PointView, ...]
     has_sources: bool  # false: nothing to emit, emission columns stay empty
     emission_kgco2e_per_h: float | None  # from the last closed windows
     emission_estimated_share: float
     today_kgco2e: float | None
     today_estimated_share: float
+    meters: tuple[DeviceMeter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,12 +234,13 @@ class MeterView:
 
     id: str
     name: str
-    address: str  # slave address or node count
+    address: str  # slave address; empty where the bus has none
     state: DeviceState
     age_s: float | None
-    exchanges: int = 0
-    timeouts: int = 0
+    exchanges: int = 0  # reads that gave its values
+    timeouts: int = 0  # reads without an answer, in a row
     invalid: int = 0
+    points: int = 0
     p95_ms: float | None = None
 
 

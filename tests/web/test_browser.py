@@ -76,6 +76,17 @@ def test_an_old_tablet_shows_everything(browser: Browser, served: Site) -> None:
             assert browser.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
 
 
+def test_tables_of_a_device_and_events_are_not_cut_off(browser: Browser, served: Site) -> None:
+    served.view.current = RICH
+    cut = """[...document.querySelectorAll('.points, .factors, .log, .months')]
+      .map((table) => table.closest('.scroll')).filter((box) => box.scrollWidth > box.clientWidth)
+      .map((box) => box.textContent)"""
+    for width, height in SIZES.values():
+        for path in ("/devices/f103", "/events", "/reports"):
+            browser.open(f"{served.url}{path}?lang=en", width=width, height=height)
+            assert browser.evaluate(cut) == [], (path, width)
+
+
 def test_the_overview_fits_one_screen(browser: Browser, served: Site) -> None:
     served.view.current = RICH
     browser.open(f"{served.url}/?lang=zh-CN")

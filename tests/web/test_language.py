@@ -18,7 +18,7 @@ from agent.core.checks.finding import FindingCode
 from agent.core.model import Provenance, Quality, Severity, StreamKind
 from agent.core.report.model import Decision, Department, SignOff
 from agent.core.report.rounding import Line
-from agent.web.view import BusState, DeviceState, TargetState
+from agent.web.view import BusState, DeviceState, ProblemCode, TargetState
 
 ROOT = Path(__file__).resolve().parents[2]
 STATES = {
@@ -31,6 +31,8 @@ STATES = {
     "target": TargetState,
     "finding": FindingCode,
     "settle": FindingCode,
+    "problem": ProblemCode,
+    "problem_hint": ProblemCode,
     "signoff": SignOff,
     "department": Department,
     "decision": Decision,
@@ -38,7 +40,13 @@ STATES = {
     "activity": ActivityKind,
     "origin": Origin,
 }
-OPEN_GROUPS = ("event.", "quantity.", "method.", "kind.")  # looked up by codes that drivers may add
+OPEN_GROUPS = (
+    "event.",
+    "detail.",
+    "quantity.",
+    "method.",
+    "kind.",
+)  # looked up by codes that drivers may add
 
 
 def texts(code: str) -> dict[str, str]:
@@ -102,6 +110,12 @@ def test_every_key_is_used_and_every_used_key_exists() -> None:
     )
     called = set(re.findall(r"""(?:\bt|\btext)\(\s*["']([a-z0-9_.-]+)["']\s*[,)]""", pages))
     assert called - keys == set()
+
+
+def test_details_are_of_events_that_have_a_name() -> None:
+    keys = set(texts("en"))
+    details = {key.removeprefix("detail.") for key in keys if key.startswith("detail.")}
+    assert {code for code in details if f"event.{code}" not in keys} == set()
 
 
 def test_every_quantity_of_the_templates_has_a_name() -> None:

@@ -1,0 +1,101 @@
+"""What an event's detail says in the reader's language, where its form is known.
+
+Events are booked and signed with a detail in plain English or `key=value`; here it is only read.
+A detail of another form is shown as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+
+from agent.core.model import Event
+from agent.web.present import NONE, Presenter, number, unit_label
+
+EXACT_BELOW_S = 600
+_PAIR = re.compile(r"(\w+)=(\S+)")
+_NO_REPLY = re.compile(r"(?P<where>\S+): no reply\b")
+_RELOADED = re.compile(r"(?P<former>\w+) → (?P<now>\w+), restarted: (?P<buses>.*)")
+
+Values = Mapping[str, str]
+
+
+def event_detail(event: Event, say: Presenter) -> str:
+    """The detail of an event as a sentence of the reader's language, or as it was booked."""
+    key = f"detail.{event.code}"
+    if key not in say.text.texts:
+        return event.detail
+    values = _READERS.get(event.code, _nothing)(event.detail, say)
+    return event.detail if values is None else say.text(key, **values)
+
+
+def _nothing(detail: str, say: Presenter) -> Values | None:
+    return {}
+
+
+def _gap(detail: str, say: Presenter) -> Values | None:
+    pairs = dict(_PAIR.findall(detail))
+    try:
+        duration_s = float(pairs["duration_s"])
+        amount, unit = pairs["amount"], unit_label(pairs["unit"])
+    except (KeyError, ValueError):
+        return None
+    duration = say.age(duration_s)
+    if duration_s < EXACT_BELOW_S:
+        duration = say.text("age.seconds", n=number(duration_s, decimals=0))
+    return {
+        "duration": duration,
+        "amount": NONE if amount == "unknown" else f"{amount} {unit}",
+    }
+
+
+def _register(detail: str, say: Presenter) -> Values | None:
+    pairs = dict(_PAIR.findall(detail))
+    try:
+        unit = unit_label(pairs["unit"])
+        former, now = (f"{pairs[name]} {unit}" for name in ("from", "to"))
+        return {"former": former, "now": now, "booked": f"{pairs['booked']} {unit}"}
+    except KeyError:
+        return None
+
+
+def _jitter(detail: str, say: Presenter) -> Values | None:
+    pairs = dict(_PAIR.findall(detail))
+    return {"n": pairs["readings"]} if "readings" in pairs else None
+
+
+def _recalculated(detail: str, say: Presenter) -> Values | None:
+    try:
+        change = json.loads(detail)
+        return {
+            "month": str(change["month"]),
+            "n": str(change["windows"]),
+            "before": number(change["before_kgco2e"]),
+            "after": number(change["after_kgco2e"]),
+        }
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _no_reply(detail: str, say: Presenter) -> Values | None:
+    found = _NO_REPLY.match(detail)
+    return found.groupdict() if found else None
+
+
+def _reloaded(detail: str, say: Presenter) -> Values | None:
+    found = _RELOADED.fullmatch(detail)
+    return {name: text or NONE for name, text in found.groupdict().items()} if found else None
+
+
+_READERS: Mapping[str, Callable[[str, Presenter], Values | None]] = {
+    "gap.closed": _gap,
+    "counter.wrap": _register,
+    "counter.reset": _register,
+    "counter.jump": _register,
+    "counter.transient_zero": _register,
+    "counter.jitter": _jitter,
+    "emissions.recalculated": _recalculated,
+    "meter.dead": _no_reply,
+    "config.reloaded": _reloaded,
+}
