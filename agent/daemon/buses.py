@@ -62,8 +62,17 @@ def device_meters(
     found = []
     for plan in (config.meters[name] for name in names if name in config.meters):
         bus = buses.get(plan.bus.id)
+        known = bus.meters.get(plan.id) if bus else None
         view = _meter_view(plan, bus, clock)
-        found.append(DeviceMeter(id=view.id, name=view.name, state=view.state, age_s=view.age_s))
+        found.append(
+            DeviceMeter(
+                id=view.id,
+                name=view.name,
+                state=view.state,
+                age_s=view.age_s,
+                last_answer_ms=known.last_answer_ms if known else None,
+            )
+        )
     return tuple(found)
 
 

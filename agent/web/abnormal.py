@@ -129,10 +129,11 @@ def _device_title(device: DeviceView, say: Presenter) -> str:
 
 def last_good_ms(device: DeviceView, now_ms: int) -> int | None:
     """When what is silent now was last read; a time stays true on a page that is not redrawn."""
-    known = [meter.age_s for meter in silent_meters(device)] or [
-        point.age_s for point in device.points
-    ]
-    ages = [age for age in known if age is not None]
+    meters = silent_meters(device)
+    if meters:
+        known = [meter.last_answer_ms for meter in meters if meter.last_answer_ms is not None]
+        return min(known, default=None)
+    ages = [point.age_s for point in device.points if point.age_s is not None]
     return now_ms - round(max(ages) * 1000) if ages else None
 
 

@@ -143,6 +143,7 @@ class DeviceMeter:
     name: str
     state: DeviceState
     age_s: float | None
+    last_answer_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from asgi_call import get
 from starlette.applications import Starlette
-from web_plant import BUSES, RICH, FakeView, point
+from web_plant import BUSES, NOW_MS, RICH, FakeView, point
 
 from agent.config.language import load_language
 from agent.core.model import Quality
@@ -21,7 +21,13 @@ from agent.web.view import (
 )
 
 GAS = DeviceMeter(id="gas-f103", name="天然气表", state=DeviceState.OK, age_s=0.4)
-FAN = DeviceMeter(id="em-fan", name="风机电表", state=DeviceState.DEAD, age_s=95.0)
+FAN = DeviceMeter(
+    id="em-fan",
+    name="风机电表",
+    state=DeviceState.DEAD,
+    age_s=95.0,
+    last_answer_ms=NOW_MS - 95_000,
+)
 MISSING = point("em-fan.power", "active-power", "kW", None, quality=Quality.MISSING, age_s=95.0)
 SAY = Presenter(text=load_language("en"), zone=site_zone("Asia/Shanghai"))
 
