@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -14,15 +15,20 @@ from agent.core.errors import StoreError
 from agent.core.model import Event, Quality, Sample, Severity
 from agent.core.ports import Clock
 from agent.core.timebase import HOUR_MS
-from agent.pipeline.clock_trust import ClockTrust
+from agent.pipeline.clock_trust import EARLIEST_PLAUSIBLE_MS, ClockTrust
 from agent.store.readings import Readings
 from agent.store.sealed import SealedArchive
-from agent.store.state import ClockMarks
+from agent.store.state import ClockMarks, StreamStates
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 Beat = Callable[[str], None]
 
 CYCLE_NS = 1_000_000_000
 MOST_BUFFERED = 500_000
+MOST_EVENTS = 10_000
+AHEAD_TOLERANCE_MS = 60_000
 
 
 @dataclass(slots=True)
@@ -91,17 +97,19 @@ class Recorder:
             return 0
         try:
             with self._database.transaction() as connection:
+                book = SqliteBook(connection)
                 if change is not None:
-                    self._mark_clock(ClockMarks(connection), change, events)
+                    book.add_events(self._owner, self._mark_clock(connection, change, samples))
                 if self.trust.trusted:
-                    self._readings.append(samples)
-                    self._join_sealed_hours(SealedArchive(connection), samples)
+                    placed = self._in_time(samples)
+                    self._readings.append(placed)
+                    self._join_sealed_hours(SealedArchive(connection), placed)
                 else:
                     self._readings.append_unplaced(self._boot, samples)
-                SqliteBook(connection).add_events(self._owner, events)
+                book.add_events(self._owner, events)
         except StoreError as error:
             self._samples = (samples + self._samples)[-MOST_BUFFERED:]
-            self._events = events + self._events
+            self._events = (events + self._events)[-MOST_EVENTS:]
             self.trust.offset_ms = None  # what was seen of the clock was not written either
             self.volatile = len(self._samples)
             self._log.error("store.write_failed", error=str(error), held=self.volatile)
@@ -117,23 +125,46 @@ class Recorder:
             if archive.is_sealed(hour_ms):
                 archive.seal_hour(hour_ms)
 
-    def _mark_clock(self, marks: ClockMarks, change: str, events: list[Event]) -> None:
+    def _in_time(self, samples: Sequence[Sample]) -> list[Sample]:
+        """A server's clock that runs ahead must not put readings into the future."""
+        now_ms = self._clock.now_ms()
+        latest_ms = now_ms + AHEAD_TOLERANCE_MS
+        ahead = [sample for sample in samples if sample.time_ms > latest_ms]
+        if ahead:
+            self._log.warning("clock.source_ahead", point=ahead[0].point, samples=len(ahead))
+        return [
+            replace(sample, time_ms=now_ms) if sample.time_ms > latest_ms else sample
+            for sample in samples
+            if sample.time_ms >= EARLIEST_PLAUSIBLE_MS
+        ]
+
+    def _mark_clock(
+        self, connection: Connection, change: str, samples: Sequence[Sample]
+    ) -> list[Event]:
+        """Note what the clock did; once it is trusted, give waiting readings their time."""
         now_ms, monotonic_ns = self._clock.now_ms(), self._clock.monotonic_ns()
-        marks.record(self._boot, monotonic_ns, now_ms, change)
+        ClockMarks(connection).record(self._boot, monotonic_ns, now_ms, change)
         if change == "trusted":
-            placed = self._readings.place(self._boot, now_ms - monotonic_ns // 1_000_000)
-            if placed:
-                self._log.info("clock.trusted", placed=placed)
-        if change != "trusted":
-            self._log.warning("clock." + change)
-            events.append(
-                Event(
-                    time_ms=now_ms,
-                    code="clock." + change,
-                    subject=self._owner.gateway,
-                    severity=Severity.WARNING,
-                )
+            # what is still buffered was stamped by the clock that was wrong
+            early = [sample for sample in samples if sample.time_ms < EARLIEST_PLAUSIBLE_MS]
+            self._readings.append_unplaced(self._boot, early)
+            offset_ms = now_ms - monotonic_ns // 1_000_000
+            placed = self._readings.place(self._boot, offset_ms)
+            first_ms = self._readings.first_after(EARLIEST_PLAUSIBLE_MS) if placed else None
+            StreamStates(connection).begin_all(
+                first_ms or now_ms, earliest_ms=EARLIEST_PLAUSIBLE_MS, latest_ms=now_ms
             )
+            self._log.info("clock.trusted", placed=placed)
+            return []
+        self._log.warning("clock." + change)
+        return [
+            Event(
+                time_ms=now_ms,
+                code="clock." + change,
+                subject=self._owner.gateway,
+                severity=Severity.WARNING,
+            )
+        ]
 
     async def run(self, beat: Beat) -> None:
         """Write once per cycle until cancelled; the last cycle is written on the way out."""

@@ -45,6 +45,10 @@ class Readings:
 
     def register_points(self, names: Iterable[str]) -> None:
         """Give each point its number; call in a transaction before the first reading."""
+        # a number given in a transaction that was rolled back is not one
+        self._points = {
+            row[0]: row[1] for row in self._connection.execute("SELECT name, id FROM points")
+        }
         for name in names:
             if name in self._points:
                 continue
@@ -138,15 +142,12 @@ class Readings:
                 found[name] = Series(times[mask], np.ascontiguousarray(table["value"][mask]))
         return found
 
-    def first_ms(self, point: str) -> int | None:
-        """When the point's oldest stored reading was taken."""
-        number = self._points.get(point)
+    def first_after(self, time_ms: int) -> int | None:
+        """When the oldest stored reading after a time was taken."""
         row = self._connection.execute(
-            "SELECT key >> 16 FROM readings WHERE (key & 65535) = ? AND quality IS NULL "
-            "ORDER BY key LIMIT 1",
-            (number,),
+            "SELECT min(key) >> 16 FROM readings WHERE key >= ?", (time_ms * KEY_SHIFT,)
         ).fetchone()
-        return None if row is None else int(row[0])
+        return None if row[0] is None else int(row[0])
 
     def last_ms(self) -> int | None:
         """When the newest stored reading was taken."""

@@ -22,6 +22,14 @@ class StreamStates:
             [(stream, since_ms) for stream in streams],
         )
 
+    def begin_all(self, since_ms: int, *, earliest_ms: int, latest_ms: int) -> None:
+        """Let streams that were registered under a wrong clock begin when it came right."""
+        self._connection.execute(
+            "UPDATE stream_states SET since_ms = ? WHERE state IS NULL "
+            "AND (since_ms < ? OR since_ms > ?)",
+            (since_ms, earliest_ms, latest_ms),
+        )
+
     def begin_at(self, stream: str, since_ms: int) -> None:
         """Let a stream that was never read begin later: what was before is booked as missing."""
         self._connection.execute(
