@@ -36,7 +36,10 @@ class HourlyEmissions:
     def refresh(self, now_ms: int) -> None:
         """Take in what was booked since the last call."""
         first_ms = local_day(local_date(now_ms - DAY_MS, self._zone), self._zone)[0]
-        seen, from_ms, to_ms = self._book.emissions_changed_after(self._seen)
+        if self._seen:
+            seen, from_ms, to_ms = self._book.emissions_changed_after(self._seen)
+        else:  # the first look: two days, however much is booked before them
+            seen, from_ms, to_ms = self._book.next_id("emissions") - 1, first_ms, now_ms
         self._seen = seen
         self._hours = {hour: sums for hour, sums in self._hours.items() if hour >= first_ms}
         if from_ms is None or to_ms is None or to_ms < first_ms:

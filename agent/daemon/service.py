@@ -16,7 +16,7 @@ from agent.config.load import read_site
 from agent.config.sections import Bus
 from agent.config.site import SiteConfig
 from agent.core.chain import PublicKey
-from agent.core.errors import ConfigError, Fault
+from agent.core.errors import ConfigError, Fault, StoreError
 from agent.core.model import Event, Sample, Severity
 from agent.core.ports import Clock
 from agent.daemon.drivers import build_driver, is_polled, is_subscribed
@@ -72,22 +72,18 @@ class Gateway:
         self.supervisor = Supervisor(clock)
         self.wake = Wake(self.config.site.timezone)
         self.sealed = asyncio.Event()
-        self.pipeline = self._prepare()
+        self.pipeline = self._prepare(self.config)
 
-    def _prepare(self) -> Pipeline:
-        """Register what the configuration names and build its pipeline."""
-        with self.database.transaction():
-            self.readings.register_points(self.config.points)
-            StreamStates(self.database.connection).register(
-                self.config.streams, self.clock.now_ms()
-            )
+    def _prepare(self, config: SiteConfig) -> Pipeline:
+        """Register what a configuration names and build its pipeline."""
+        with self.database.transaction() as connection:
+            self.readings.register_points(config.points)
+            StreamStates(connection).register(config.streams, self.clock.now_ms())
         sealer = (
-            Sealer(self.owner, self.key, lambda: secrets.token_hex(16))
-            if self.config.targets
-            else None
+            Sealer(self.owner, self.key, lambda: secrets.token_hex(16)) if config.targets else None
         )
         return Pipeline(
-            self.config,
+            config,
             self.database,
             self.owner,
             self.readings,
@@ -125,10 +121,14 @@ class Gateway:
         finally:
             notify_service_manager("STOPPING=1")
             self.wake.stop()
-            if drain_s <= 0:  # what becomes due after a drain could not be delivered any more
-                self.pipeline.run_due(self.clock.now_ms())
-            self.database.close()
-            self._log.info("gateway.stopped")
+            try:
+                if drain_s <= 0:  # what becomes due after a drain could not be delivered any more
+                    self.pipeline.run_due(self.clock.now_ms())
+            except StoreError as error:
+                self._log.error("store.write_failed", error=str(error))
+            finally:
+                self.database.close()
+                self._log.info("gateway.stopped")
 
     async def _stop_when(self, stop: asyncio.Event, drain_s: float) -> None:
         await stop.wait()
@@ -213,8 +213,12 @@ class Gateway:
         self.faults = faults
         for fault in faults:
             self._log.warning("config.fault", fault=str(fault))
-        former, self.config = self.config, config
-        self.pipeline = self._prepare()
+        try:
+            pipeline = self._prepare(config)
+        except StoreError as error:
+            self._log.error("config.refused", faults=[str(error)])
+            return
+        former, self.config, self.pipeline = self.config, config, pipeline
         changed = [bus for bus in former.buses if not same_bus(former, config, bus.id)]
         for bus in changed:
             await self.supervisor.remove(f"bus:{bus.id}")

@@ -6,7 +6,7 @@ exactly once, because the period is recorded in the transaction that does its wo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,18 +47,22 @@ def due_periods(job: CalendarJob, last_ms: int | None, now_ms: int) -> list[int]
 
 
 def run_due(job: CalendarJob, database: Database, now_ms: int) -> int:
-    """Do every due period of the job, one transaction each; returns how many."""
+    """Do every due period of the job; returns how many."""
+    return sum(1 for _ in run_each(job, database, now_ms))
+
+
+def run_each(job: CalendarJob, database: Database, now_ms: int) -> Iterator[int]:
+    """Do the due periods of the job one by one, a transaction each; yields each that is done."""
     runs = JobRuns(database.connection)
     last_ms = runs.last(job.name)
     if last_ms is None:
         with database.transaction():
             # the period before this one is taken as done: nothing was kept of it
             runs.record(job.name, job.start_of(job.start_of(now_ms) - 1), now_ms)
-        return 0
-    due = due_periods(job, last_ms, now_ms)
-    for period_ms in due:
+        return
+    for period_ms in due_periods(job, last_ms, now_ms):
         with database.transaction() as connection:
             job.work(connection, period_ms)
             runs.record(job.name, period_ms, now_ms)
             runs.forget_before(job.name, period_ms - KEPT_MARKS_MS)
-    return len(due)
+        yield period_ms

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -13,18 +14,24 @@ from agent.book.database import Database
 from agent.book.ports import Owner
 from agent.book.sqlite import SqliteBook
 from agent.config.site import SiteConfig
+from agent.core.errors import StoreError
 from agent.core.model import Event, Severity
 from agent.core.ports import Clock
 from agent.core.timebase import DAY_MS, HOUR_MS, iso_utc, local_date, local_day
-from agent.pipeline.calendar import CalendarJob, run_due
+from agent.pipeline.calendar import CalendarJob, due_periods, run_each
 from agent.pipeline.close import Latest, WindowCloser
 from agent.pipeline.record import Recorder
 from agent.pipeline.seal import Sealer
 from agent.store.readings import Readings
 from agent.store.sealed import SealedArchive
+from agent.store.state import JobRuns
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
+
+
+MOST_DROPPED = 20_000
+BEAT_S = 5.0
 
 
 class Pipeline:
@@ -50,6 +57,7 @@ class Pipeline:
         self._closer = WindowCloser(config, owner, readings, latest)
         self._readings = readings
         self._log = structlog.get_logger("pipeline")
+        self._verdict: str | None = None  # of the daily check, found before its turn
         self.windows = 0
         self.emissions = 0
         zone = ZoneInfo(config.site.timezone)
@@ -70,36 +78,45 @@ class Pipeline:
 
     def run_due(self, now_ms: int) -> int:
         """Do everything that is due at this time; returns the number of new batches."""
+        return sum(self.pieces(now_ms))
+
+    def pieces(self, now_ms: int) -> Iterator[int]:
+        """What is due, in pieces that hold the store briefly; each tells of its new batches.
+
+        After days of standstill there is much to do: between two pieces others get their turn.
+        """
         self._recorder.flush()
         if not self._recorder.trust.trusted:
-            return 0
-        batches = self._close_windows(now_ms)
-        for job in self.jobs:
-            done = run_due(job, self._database, now_ms)
-            if done:
-                self._log.info("job.done", job=job.name, periods=done)
-        return batches
-
-    def _close_windows(self, now_ms: int) -> int:
+            return
         target_ms = self._closer.due_until_ms(now_ms)
-        batches = 0
         for step_ms in self._closer.steps(self._database.connection, target_ms):
-            with self._database.transaction() as connection:
-                closed = self._closer.close(connection, step_ms, now_ms)
-                if self._sealer is not None:
-                    batches += self._sealer.seal(connection, now_ms)
-            self.windows += closed.windows
-            self.emissions += closed.emissions
-            self._recorder.tell(closed.events)
-            self._log.info(
-                "windows.closed",
-                until=iso_utc(step_ms),
-                windows=closed.windows,
-                emissions=closed.emissions,
-                events=len(closed.events),
-                batches=batches,
-            )
-        return batches + self.seal(now_ms)
+            yield self._close_step(step_ms, now_ms)
+        yield self.seal(now_ms)
+        for job in self.jobs:
+            for _ in run_each(job, self._database, now_ms):
+                self._log.info("job.done", job=job.name)
+                yield 0
+        while self._drop_old(now_ms):
+            yield 0
+
+    def _close_step(self, step_ms: int, now_ms: int) -> int:
+        batches = 0
+        with self._database.transaction() as connection:
+            closed = self._closer.close(connection, step_ms, now_ms)
+            if self._sealer is not None:
+                batches = self._sealer.seal(connection, now_ms)
+        self.windows += closed.windows
+        self.emissions += closed.emissions
+        self._recorder.tell(closed.events)
+        self._log.info(
+            "windows.closed",
+            until=iso_utc(step_ms),
+            windows=closed.windows,
+            emissions=closed.emissions,
+            events=len(closed.events),
+            batches=batches,
+        )
+        return batches
 
     def seal(self, now_ms: int) -> int:
         """Seal what was booked since (events, entries, revisions), a bounded number of batches."""
@@ -109,14 +126,22 @@ class Pipeline:
             return self._sealer.seal(connection, now_ms)
 
     def _seal_hour(self, connection: Connection, hour_ms: int) -> None:
-        """Seal one closed hour, and drop row readings that are sealed and old enough."""
+        """Seal one closed hour."""
         SealedArchive(connection).seal_hour(hour_ms)
+
+    def _drop_old(self, now_ms: int) -> bool:
+        """Drop some row readings that are sealed and old enough; whether there are more."""
+        sealed_ms = JobRuns(self._database.connection).last("hour-seal")
+        if sealed_ms is None:
+            return False
         kept_ms = int(self._config.store.readings_days * DAY_MS)
-        self._readings.delete_before(hour_ms - kept_ms, limit=5_000_000)
+        before_ms = min(sealed_ms + HOUR_MS, now_ms - kept_ms)
+        with self._database.transaction():
+            return self._readings.delete_before(before_ms, limit=MOST_DROPPED) == MOST_DROPPED
 
     def _check_store(self, connection: Connection, day_ms: int) -> None:
         """A short consistency check of the database every day, booked as an event."""
-        verdict = self._database.quick_check()
+        verdict = self._verdict or self._database.quick_check()
         SqliteBook(connection).add_events(
             self._owner,
             [
@@ -136,12 +161,52 @@ class Pipeline:
         beat: Callable[[str], None],
         sealed: Callable[[], None],
     ) -> None:
-        """Do what is due at every wake until cancelled; tells when there are new batches."""
+        """Do what is due at every wake until cancelled; tells when there are new batches.
+
+        A store that cannot be written is no end: it is tried again at the next wake.
+        """
         while True:
             await wait()
-            batches = self.run_due(self._clock.now_ms())
-            while batches:
-                sealed()
-                await asyncio.sleep(0)
-                batches = self.seal(self._clock.now_ms())
+            try:
+                await self._check_if_due(beat)
+                for batches in self.pieces(self._clock.now_ms()):
+                    await self._between(batches, beat, sealed)
+                while batches := self.seal(self._clock.now_ms()):
+                    await self._between(batches, beat, sealed)
+            except StoreError as error:
+                self._log.error("store.write_failed", error=str(error))
+            finally:
+                self._verdict = None
             beat("pipeline")
+
+    async def _between(
+        self, batches: int, beat: Callable[[str], None], sealed: Callable[[], None]
+    ) -> None:
+        if batches:
+            sealed()
+        beat("pipeline")
+        await asyncio.sleep(0)
+
+    async def _check_if_due(self, beat: Callable[[str], None]) -> None:
+        """Read the whole file in a process of its own: it may take minutes on flash."""
+        job = self.jobs[1]
+        last_ms = JobRuns(self._database.connection).last(job.name)
+        if not due_periods(job, last_ms, self._clock.now_ms()):
+            return
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "agent.store.check",
+            self._database.path,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        reading = asyncio.ensure_future(process.communicate())
+        try:
+            while not reading.done():
+                await asyncio.wait((reading,), timeout=BEAT_S)
+                beat("pipeline")
+            self._verdict = reading.result()[0].decode("utf-8", "replace").strip() or "no verdict"
+        finally:
+            if not reading.done():
+                process.kill()
+                await reading

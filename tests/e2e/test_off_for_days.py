@@ -16,7 +16,9 @@ from agent.book.sqlite import SqliteBook
 from agent.core.model import Provenance, Sample, Window
 from agent.core.timebase import DAY_MS, HOUR_MS, local_date
 from agent.daemon.service import Gateway
+from agent.pipeline.calendar import due_periods
 from agent.store.sealed import SealedArchive
+from agent.store.state import JobRuns
 from tests.fake_clock import FakeClock
 
 SITE = """
@@ -227,6 +229,9 @@ def test_a_timer_only_wakes(box: Box) -> None:
             wake.ring()
             while len(beats) == before:
                 await asyncio.sleep(0)
+        runs, jobs = JobRuns(box.gateway.database.connection), box.gateway.pipeline.jobs
+        while any(due_periods(job, runs.last(job.name), box.clock.now_ms()) for job in jobs):
+            await asyncio.sleep(0.01)
         loop.cancel()
         await asyncio.wait([loop])
 
