@@ -37,7 +37,8 @@ BOOKED = (
     "e.factor, w.revision, ifnull(w.value, 9e999), ifnull(w.lower, 9e999), ifnull(w.upper, 9e999) "
     "FROM emissions AS e JOIN windows AS w ON w.series = :stream AND w.start_ms = e.start_ms "
     "AND w.length_ms = e.length_ms WHERE e.series = :source AND e.start_ms >= :from_ms "
-    "AND e.start_ms < :to_ms ORDER BY e.start_ms, e.length_ms, e.revision, w.revision"
+    "AND e.start_ms < :to_ms AND substr(e.inputs, 1, length(:prefix)) = :prefix "
+    "ORDER BY e.start_ms, e.length_ms, e.revision, w.revision"
 )
 ROW = list(zip(COLUMNS, ("i8", "i8", "i8", "f8", "f8", "i8", "i8", "f8", "f8", "f8"), strict=True))
 REVISED = (
@@ -102,6 +103,7 @@ def current_arrays(
             "source": book.number(owner, "source", source),
             "from_ms": span.from_ms,
             "to_ms": span.to_ms,
+            "prefix": f'[["{stream}",',
         },
     )
     table = np.fromiter(rows, dtype=ROW)
@@ -118,6 +120,28 @@ def current_arrays(
 
 def _known(values: Floats) -> Floats:
     return np.where(np.isinf(values), np.nan, values)
+
+
+def booked_streams(
+    connection: Connection, owner: Owner, source: str, expected: str, span: Span
+) -> list[str]:
+    """The streams that a source's emissions in a span were booked from, the expected one first."""
+    others = connection.execute(
+        "SELECT DISTINCT json_extract(inputs, '$[0][0]') FROM emissions WHERE series = ? "
+        "AND start_ms >= ? AND start_ms < ? AND substr(inputs, 1, length(?4)) <> ?4",
+        (
+            SqliteBook(connection).number(owner, "source", source),
+            span.from_ms,
+            span.to_ms,
+            f'[["{expected}",',
+        ),
+    )
+    return [expected, *(row[0] for row in others)]
+
+
+def factor_values(connection: Connection) -> dict[int, float]:
+    """The value of every factor by its number."""
+    return dict(connection.execute("SELECT id, value FROM factors").fetchall())
 
 
 def revise(

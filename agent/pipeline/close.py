@@ -29,7 +29,7 @@ from agent.core.model import (
     Window,
 )
 from agent.core.streamstate import StreamState
-from agent.core.timebase import HOUR_MS, ceil_boundary, floor_boundary
+from agent.core.timebase import HOUR_MS, ceil_boundary, floor_boundary, iso_utc
 from agent.core.windows import Closing, close_windows
 from agent.store.history import History
 from agent.store.readings import Readings, Series
@@ -76,6 +76,8 @@ class WindowCloser:
         self._readings = readings
         self._latest = latest
         self._held_loads: dict[str, tuple[int, float]] = {}
+        self._damaged: set[tuple[str, int]] = set()  # found in sealed hours
+        self._told_damaged: set[tuple[str, int]] = set()
         self._sources: dict[str, list[SourcePlan]] = {}
         for source in config.sources.values():
             self._sources.setdefault(source.section.stream, []).append(source)
@@ -138,6 +140,7 @@ class WindowCloser:
             if closing.state is not None:
                 saved[name] = closing.state.to_json()
                 self._hold_load(name, loads, closing.state.resume_ms)
+        events += self._damage_events(now_ms)
         windows = self._numbered(book, windows)
         emissions = self._emissions(book, windows)
         book.add_events(self._owner, events)
@@ -177,6 +180,21 @@ class WindowCloser:
             for start_ms in range(ceil_boundary(since_ms, length_ms), end_ms, length_ms)
         ]
 
+    def _damage_events(self, now_ms: int) -> list[Event]:
+        """An alarm, once, for each sealed hour that did not match its hash."""
+        new = sorted(self._damaged - self._told_damaged)
+        self._told_damaged |= self._damaged
+        return [
+            Event(
+                time_ms=now_ms,
+                code="store.damaged",
+                subject=point,
+                severity=Severity.ALARM,
+                detail=f"the sealed hour {iso_utc(hour_ms)} does not match its hash",
+            )
+            for point, hour_ms in new
+        ]
+
     def _cutting(self, state: StreamState | None, until_ms: int) -> tuple[int, int]:
         """The window length to go on with, and how far.
 
@@ -202,7 +220,9 @@ class WindowCloser:
             state = StreamState.from_json(text) if text else None
             state = states[name] = state and state.for_length(self._config.window_ms)
             from_ms[name] = state.resume_ms + 1 if state else since_ms
-        found = self._read(History(connection, self._readings), from_ms, now_ms + 1)
+        history = History(connection, self._readings)
+        found = self._read(history, from_ms, now_ms + 1)
+        self._damaged |= set(history.damaged)
         return {
             name: (
                 state,

@@ -20,7 +20,14 @@ import structlog
 
 from agent.book.database import Database
 from agent.book.ports import Owner, Span
-from agent.book.revise import EmissionArrays, RevisedEmissions, current_arrays, revise
+from agent.book.revise import (
+    EmissionArrays,
+    RevisedEmissions,
+    booked_streams,
+    current_arrays,
+    factor_values,
+    revise,
+)
 from agent.book.sqlite import SqliteBook
 from agent.config.site import SiteConfig, SourcePlan
 from agent.core import kernels
@@ -34,6 +41,8 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 Floats = npt.NDArray[np.float64]
+
+SAME_SHARE = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +66,7 @@ class Slice:
     """One source in one month, as far as something may be booked with another factor."""
 
     source: SourcePlan
+    stream: str  # the one it was booked from
     span: Span
     month: str
 
@@ -83,9 +93,8 @@ class Recalculation:
         for part in _slices(self._database.connection, self._owner, self._config):
             change, revised = _revised(self._database.connection, self._owner, part)
             if change is not None and revised is not None:
-                stream = part.source.section.stream
                 with self._database.transaction() as connection:
-                    revise(connection, self._owner, part.source.id, stream, revised)
+                    revise(connection, self._owner, part.source.id, part.stream, revised)
                     self._tell(connection, change)
                 changes.append(change)
                 self._log.debug("month.recalculated", source=change.source, month=change.month)
@@ -108,7 +117,7 @@ class Recalculation:
 
     def _marks(self) -> dict[str, str]:
         return {
-            source.id: repr((source.section.share, source.factor, source.former))
+            source.id: repr((source.factor, source.former))
             for source in self._config.sources.values()
         }
 
@@ -154,7 +163,8 @@ def _slices(connection: Connection, owner: Owner, config: SiteConfig) -> Iterato
             if start_ms >= span.to_ms:
                 break
             part = Span(from_ms=start_ms, to_ms=end_ms)
-            yield Slice(source=source, span=part, month=f"{year}-{month:02}")
+            for stream in booked_streams(connection, owner, source.id, source.section.stream, part):
+                yield Slice(source=source, stream=stream, span=part, month=f"{year}-{month:02}")
             year, month = (year, month + 1) if month < 12 else (year + 1, 1)
 
 
@@ -163,7 +173,7 @@ def _revised(
 ) -> tuple[MonthChange | None, RevisedEmissions | None]:
     """The new revisions of one source and month, and what they change."""
     source = part.source
-    arrays = current_arrays(connection, owner, source.id, source.section.stream, part.span)
+    arrays = current_arrays(connection, owner, source.id, part.stream, part.span)
     factors, which = _factors_of(source, arrays.start_ms)
     stale = np.zeros(len(arrays.start_ms), np.bool_)
     for index, factor in enumerate(factors):
@@ -173,7 +183,8 @@ def _revised(
         return None, None
     chosen = arrays.only(stale)
     which = which[stale]
-    scale = np.array([source.section.share * factor.value for factor in factors])[which]
+    shares = _booked_shares(connection, chosen, source.section.share)
+    scale = shares * np.array([factor.value for factor in factors])[which]
     after = _scaled(chosen.value, scale)
     lower, upper = _intervals(source, chosen, scale)
     change = MonthChange(
@@ -205,6 +216,20 @@ def _intervals(source: SourcePlan, chosen: EmissionArrays, scale: Floats) -> tup
     lower = np.array([np.nan if low is None else low for low, _ in ends])
     upper = np.array([np.nan if high is None else high for _, high in ends])
     return lower, upper
+
+
+def _booked_shares(connection: Connection, booked: EmissionArrays, share: float) -> Floats:
+    """The share each emission was booked with: a changed share holds from then on only.
+
+    It is what the figure says, taken as today's share where both agree to the last digits.
+    """
+    values = factor_values(connection)
+    factors = np.array([values[number] for number in booked.factor.tolist()])
+    full = booked.value * factors
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = booked.kgco2e / full
+    unknown = ~np.isfinite(shares) | (np.abs(shares - share) <= SAME_SHARE * abs(share))
+    return np.where(unknown, share, shares)
 
 
 def _factors_of(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agent.core.errors import ProofError
 from agent.core.timebase import HOUR_MS
 from agent.store.readings import EMPTY, Readings, Series
 from agent.store.sealed import SealedArchive
@@ -24,6 +25,7 @@ class History:
     def __init__(self, connection: Connection, readings: Readings) -> None:
         self._archive = SealedArchive(connection)
         self._readings = readings
+        self.damaged: list[tuple[str, int]] = []  # points and hours that did not match their hash
 
     def good(self, points: Sequence[str], from_ms: int, to_ms: int) -> dict[str, Series]:
         """Good readings in [from_ms, to_ms) of the given points, each sorted by time."""
@@ -42,7 +44,14 @@ class History:
             return []
         found = []
         for hour_ms in self._archive.hours(number, from_ms // HOUR_MS * HOUR_MS, to_ms):
-            block = self._archive.read(number, hour_ms)
+            try:
+                block = self._archive.read(number, hour_ms)
+            except ProofError:
+                # the rest must go on: what is still kept as rows stands in for the hour
+                self.damaged.append((point, hour_ms))
+                span = (max(hour_ms, from_ms), min(hour_ms + HOUR_MS, to_ms))
+                found.append(self._readings.good([point], *span)[point])
+                continue
             if block is not None:
                 times_ms, values, qualities = block
                 chosen = (

@@ -71,6 +71,14 @@ CREATE TABLE clock_marks (
   quality TEXT NOT NULL CHECK (quality IN ('trusted', 'untrusted', 'stepped'))
 ) STRICT;
 
+CREATE TABLE damaged_hours (
+  id INTEGER PRIMARY KEY,
+  point INTEGER NOT NULL,
+  hour_ms INTEGER NOT NULL,
+  sha256 BLOB NOT NULL,
+  body BLOB NOT NULL
+) STRICT;
+
 CREATE TABLE emissions (
   id INTEGER NOT NULL UNIQUE,
   series INTEGER NOT NULL REFERENCES series (id),

@@ -149,7 +149,7 @@ class SealedArchive:
         values: npt.NDArray[np.float64],
         qualities: npt.NDArray[np.uint8],
     ) -> None:
-        before = self.read(point, hour_ms)
+        before = self._undamaged(point, hour_ms)
         if before is not None:
             times_ms, first = np.unique(np.concatenate((before[0], times_ms)), return_index=True)
             values = np.concatenate((before[1], values))[first]
@@ -161,6 +161,21 @@ class SealedArchive:
             "count = excluded.count, sha256 = excluded.sha256, body = excluded.body",
             (point, hour_ms, len(times_ms), hashlib.sha256(body).digest(), body),
         )
+
+    def _undamaged(
+        self, point: int, hour_ms: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.uint8]] | None:
+        """A block to join to; one that is damaged is set aside, and the rows make a new one."""
+        try:
+            return self.read(point, hour_ms)
+        except ProofError:
+            self._connection.execute(
+                "INSERT INTO damaged_hours (point, hour_ms, sha256, body) "
+                "SELECT point, hour_ms, sha256, body FROM sealed_hours "
+                "WHERE point = ? AND hour_ms = ?",
+                (point, hour_ms),
+            )
+            return None
 
     def hours(self, point: int, from_ms: int, to_ms: int) -> list[int]:
         """The sealed hours of a point that start in [from_ms, to_ms)."""
@@ -187,7 +202,12 @@ class SealedArchive:
                 where=f"point {point}, hour {hour_ms}",
                 hint="the file was changed or damaged; restore it from a backup",
             )
-        return decode(row[1])
+        try:
+            return decode(row[1])
+        except (zstandard.ZstdError, struct.error, ValueError, IndexError) as error:
+            raise ProofError(
+                f"a sealed hour cannot be read: {error}", where=f"point {point}, hour {hour_ms}"
+            ) from error
 
     def sealed_through_ms(self, from_ms: int) -> int:
         """From a time on, the end of the unbroken run of sealed hours; the time itself if none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -344,3 +345,86 @@ def test_a_backlog_is_sealed_a_bounded_number_of_batches_at_once(tmp_path: Path)
     served = Bench(tmp_path, clock, sealed=True)
     assert [served.pipeline.seal(START_MS) for _ in range(3)] == [MOST_BATCHES, 2, 0]
     served.close()
+
+
+def test_a_damaged_sealed_hour_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    clock = FakeClock(START_MS)
+    bench = Bench(tmp_path, clock)
+    for _ in range(70):
+        bench.read(60)
+        bench.pipeline.run_due(clock.now_ms())
+    with bench.database.transaction() as connection:
+        assert connection.execute("UPDATE sealed_hours SET body = x'00'").rowcount > 0
+    bench.close()
+    bench = Bench(tmp_path, clock)
+    bench.read(120)
+    bench.pipeline.run_due(clock.now_ms())
+    with bench.database.transaction() as connection:
+        hour_ms = START_MS // 3_600_000 * 3_600_000
+        SealedArchive(connection).seal_hour(hour_ms)
+        aside = connection.execute("SELECT count(*) FROM damaged_hours").fetchone()[0]
+    assert aside == 3
+    found = windows(bench, "a.energy")
+    assert all(left.end_ms == right.start_ms for left, right in pairwise(found))
+    assert found[-1].end_ms > clock.now_ms() - 130_000
+    bench.close()
+
+
+def test_a_first_start_in_1970_books_nothing_of_the_years_between(tmp_path: Path) -> None:
+    clock = FakeClock(36_000)
+    bench = Bench(tmp_path, clock)
+    bench.recorder.put([bench.sample("a.energy", 1000.0)])
+    bench.recorder.flush()
+    clock.advance(10)
+    bench.recorder.put([bench.sample("a.energy", 1001.0)])
+    clock.wall_ms = float(START_MS)
+    bench.recorder.put([bench.sample("a.energy", 1001.1)])
+    bench.pipeline.run_due(clock.now_ms())
+    bench.read(300)
+    bench.pipeline.run_due(clock.now_ms())
+    found = windows(bench, "a.energy") + windows(bench, "b.energy")
+    assert found
+    assert min(window.start_ms for window in found) >= START_MS - 60_000
+    assert bench.readings.good(["a.energy"], 0, START_MS - 3_600_000)["a.energy"].times_ms.size == 0
+    bench.close()
+
+
+def test_a_leap_of_the_clock_is_doubted_and_its_return_loses_nothing(bench: Bench) -> None:
+    bench.read(300)
+    bench.pipeline.run_due(bench.clock.now_ms())
+    bench.clock.wall_ms += 30 * 86_400_000
+    for _ in range(60):
+        bench.read(1)
+        bench.recorder.flush()
+    assert not bench.recorder.trust.trusted
+    bench.clock.wall_ms -= 30 * 86_400_000
+    bench.read(300)
+    bench.pipeline.run_due(bench.clock.now_ms())
+    assert bench.recorder.trust.trusted
+    found = windows(bench, "b.energy")
+    assert found[-1].end_ms <= bench.clock.now_ms()
+    assert all(left.end_ms == right.start_ms for left, right in pairwise(found))
+    assert bench.readings.count(bench.clock.now_ms() + 1, 1 << 46) == 0
+
+
+async def test_a_store_that_cannot_be_written_does_not_end_the_pipeline(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.read(120)
+    calls: list[int] = []
+
+    async def wait() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            monkeypatch.undo()
+        if len(calls) == 5:
+            raise asyncio.CancelledError
+
+    def full() -> object:
+        raise StoreError("database or disk is full", where="gw.db")
+
+    monkeypatch.setattr(bench.database, "transaction", full)
+    with pytest.raises(asyncio.CancelledError):
+        await bench.pipeline.run(wait, lambda _: None, lambda: None)
+    assert windows(bench, "a.energy")
+    assert bench.recorder.volatile == 0

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from agent.book.ports import Span
@@ -101,3 +102,25 @@ async def test_bulk_and_single_arithmetic_agree_to_the_last_digit(bench: Bench) 
         plan = config.sources["sa"]
         single = emission_of("sa", windows[emission.start_ms], plan.factor_at(emission.start_ms))
         assert emission == replace(single, revision=emission.revision)
+
+
+async def test_what_was_booked_from_another_meter_is_revised_from_that_meter(bench: Bench) -> None:
+    before = current(bench, "sa")
+    plan = with_factor(bench.config, 0.6).sources["sa"]
+    moved = replace(plan, section=msgspec.structs.replace(plan.section, stream="b.energy"))
+    config = replace(bench.config, sources={**bench.config.sources, "sa": moved})
+    await recalculation(bench, config).run()
+    for old, new in zip(before, current(bench, "sa"), strict=True):
+        assert new.inputs[0][0] == "a.energy"
+        assert new.kgco2e == pytest.approx((old.kgco2e or 0) / old.factor.value * 0.6)
+
+
+async def test_a_changed_share_holds_from_then_on_and_not_for_what_is_booked(bench: Bench) -> None:
+    before = current(bench, "sa")
+    plan = bench.config.sources["sa"]
+    halved = replace(plan, section=msgspec.structs.replace(plan.section, share=0.5))
+    config = replace(bench.config, sources={**bench.config.sources, "sa": halved})
+    assert await recalculation(bench, config).run() == []
+    await recalculation(bench, with_factor(config, 0.6)).run()
+    for old, new in zip(before, current(bench, "sa"), strict=True):
+        assert new.kgco2e == pytest.approx((old.kgco2e or 0) / old.factor.value * 0.6)

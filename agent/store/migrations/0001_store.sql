@@ -41,6 +41,15 @@ CREATE TABLE sealed_hours (
   PRIMARY KEY (point, hour_ms)
 ) STRICT, WITHOUT ROWID;
 
+-- Blocks that no longer match their hash, set aside and never deleted.
+CREATE TABLE damaged_hours (
+  id INTEGER PRIMARY KEY,
+  point INTEGER NOT NULL,
+  hour_ms INTEGER NOT NULL,
+  sha256 BLOB NOT NULL,
+  body BLOB NOT NULL
+) STRICT;
+
 -- Which hours are sealed, also those without a single reading.
 CREATE TABLE sealed_spans (
   hour_ms INTEGER PRIMARY KEY
