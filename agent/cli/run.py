@@ -28,12 +28,17 @@ def run(site_file: Path | None, port_file: Path | None, drain_s: float) -> None:
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
     from agent.daemon.service import load_config
     from agent.logs import configure_logs
+    from agent.store.lock import lock_store
 
     path = find_site_file(site_file)
     config, _ = load_config(path)
     configure_logs(config.log.format, config.log.level)
-    build_schema(config.path.parent / config.store.path)
+    store = config.path.parent / config.store.path
+    store.parent.mkdir(parents=True, exist_ok=True)
+    lock = lock_store(store)
+    build_schema(store)
     asyncio.run(_run(path, port_file, drain_s))
+    lock.close()
     sys.stdout.flush()
 
 
@@ -42,7 +47,6 @@ def build_schema(store: Path) -> None:
     from agent.store.database import is_current
 
     if not is_current(store):
-        store.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "agent.store.migrate", str(store)]
         subprocess.run(command, check=False, stderr=subprocess.DEVNULL)  # noqa: S603
 

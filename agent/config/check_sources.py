@@ -260,7 +260,7 @@ def _warn_of_double_use(draft: Draft, sources: Mapping[str, SourcePlan], plans: 
         users.setdefault((meter, unit), []).append(source)
     for (meter, unit), sharing in users.items():
         total = sum(source.section.share for source in sharing)
-        if len(sharing) > 1 and total > 1 + _SHARE_TOLERANCE:
+        if total > 1 + _SHARE_TOLERANCE:
             names = ", ".join(source.id for source in sharing)
             draft.faults.add(
                 f"source[{sharing[-1].id}].share",
