@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,17 +50,19 @@ def query(sql: str, site_file: Path | None, file: Path | None, as_csv: bool, as_
 def export(table: str | None, site_file: Path | None, file: Path | None, as_json: bool) -> None:
     """Print a whole table as CSV (or JSON); without a name, list the tables and their rows."""
     path = _database_file(site_file, file)
-    database = _open(path)
-    names = database.table_names()
-    if table is None:
-        rows = ({"table": name, "rows": database[name].count} for name in sorted(names))
-        _print(rows, as_csv=False, as_json=as_json)
-        return
-    if table not in names:
-        raise UsageError(
-            f"there is no table {table}", where=str(path), hint="one of " + ", ".join(sorted(names))
-        )
-    _print(database[table].rows, as_csv=True, as_json=as_json)
+    with _opened(path) as database:
+        names = database.table_names()
+        if table is None:
+            rows = ({"table": name, "rows": database[name].count} for name in sorted(names))
+            _print(rows, as_csv=False, as_json=as_json)
+            return
+        if table not in names:
+            raise UsageError(
+                f"there is no table {table}",
+                where=str(path),
+                hint="one of " + ", ".join(sorted(names)),
+            )
+        _print(database[table].rows, as_csv=True, as_json=as_json)
 
 
 def _database_file(site_file: Path | None, file: Path | None) -> Path:
@@ -70,36 +74,56 @@ def _database_file(site_file: Path | None, file: Path | None) -> Path:
     return config.path.parent / config.store.path
 
 
-def _open(path: Path) -> Any:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file, for reading only; what SQLite says against the file is a StoreError."""
     from sqlite_utils import Database
-    from sqlite_utils.utils import sqlite3
+
+    from agent.book.database import sqlite3
 
     if not path.exists():
         raise StoreError(
             "there is no such database", where=str(path), hint="check --db or --config"
         )
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    connection.execute("PRAGMA query_only=ON")
-    return Database(connection, execute_plugins=False, recursive_triggers=False)
+    connection = None
+    try:
+        # as_uri quotes what would end the name in a URI: ? and #
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        connection.execute("PRAGMA query_only=ON")
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        yield Database(connection, execute_plugins=False, recursive_triggers=False)
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"cannot be read: {error}",
+            where=str(path),
+            hint="is it a database of a gateway or ledger? check --db or --config",
+        ) from error
+    finally:
+        if connection is not None:
+            connection.close()
 
 
 def _rows(path: Path, sql: str) -> Iterable[dict[str, Any]]:
-    from sqlite_utils.utils import sqlite3
+    from agent.book.database import sqlite3
 
-    try:
-        yield from _open(path).query(sql)
-    except (sqlite3.Error, ValueError) as error:
-        raise UsageError(
-            f"the query failed: {error}",
-            where=str(path),
-            hint="`tanshu db export` lists the tables; only reading is allowed",
-        ) from error
+    hint = "`tanshu db export` lists the tables; only reading is allowed"
+    if not sql.strip():
+        raise UsageError("the query is empty", where="SQL", hint=hint)
+    with _opened(path) as database:
+        try:
+            yield from database.query(sql)
+        # older Pythons report a second statement as a Warning, which is no Error
+        except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+            raise UsageError(
+                f"the query failed: {str(error).rstrip('.')}", where=str(path), hint=hint
+            ) from error
 
 
 def _print(rows: Iterable[dict[str, Any]], *, as_csv: bool, as_json: bool) -> None:
     if as_json:
         for row in rows:
-            click.echo(json.dumps(row, ensure_ascii=False, default=_text))
+            values = {name: _json_value(value) for name, value in row.items()}
+            click.echo(json.dumps(values, ensure_ascii=False, allow_nan=False))
         return
     if as_csv:
         writer: Any = None
@@ -124,3 +148,10 @@ def _print(rows: Iterable[dict[str, Any]], *, as_csv: bool, as_json: bool) -> No
 
 def _text(value: Any) -> Any:
     return value.hex() if isinstance(value, bytes) else value
+
+
+def _json_value(value: Any) -> Any:
+    """JSON knows neither bytes nor infinity."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return _text(value)

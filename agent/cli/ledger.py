@@ -8,11 +8,17 @@ import random
 import signal
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from agent.cli.main import PROBLEMS
 from agent.cli.options import json_option
+from agent.core.errors import StoreError
+
+if TYPE_CHECKING:
+    from agent.book.database import Database
+    from agent.core.chain import SigningKey
 
 DATABASE = click.option(
     "--db",
@@ -103,6 +109,8 @@ def enrol(database: Path, file: Path, as_json: bool) -> None:
     from agent.ledger import enrolment
     from agent.ledger.database import open_ledger
 
+    enrolment.read_enrolment(file)  # a faulty file must not leave a new ledger behind
+    made_ledger = not database.exists()
     opened = open_ledger(database)
     try:
         found, new = enrolment.enrol(opened, file, now_ms=SystemClock().now_ms())
@@ -111,8 +119,10 @@ def enrol(database: Path, file: Path, as_json: bool) -> None:
     owner = found.owner
     if as_json:
         report = {"site": owner.site, "gateway": owner.gateway, "key": found.key.text, "new": new}
-        click.echo(json.dumps(report))
+        click.echo(json.dumps(report | {"ledger": str(database), "made_ledger": made_ledger}))
     else:
+        if made_ledger:
+            click.echo(f"made a new ledger: {database}")
         word = "enrolled" if new else "was enrolled before"
         click.echo(f"{owner.site}/{owner.gateway} {word}: {found.key.text}")
 
@@ -122,10 +132,9 @@ def enrol(database: Path, file: Path, as_json: bool) -> None:
 @json_option
 def verify(database: Path, as_json: bool) -> int:
     """Verify every chain from its stored bytes and compare it with what is booked."""
-    from agent.ledger.database import open_ledger
     from agent.ledger.verify import verify as verify_ledger
 
-    opened = open_ledger(database)
+    opened = _open_existing(database)
     try:
         report = verify_ledger(opened)
     finally:
@@ -158,17 +167,56 @@ def export(database: Path, key_file: Path, folder: Path, as_json: bool) -> None:
     """Write batches, receipts and keys as files, for scripts/verify_batches.py or anyone."""
     from agent.clock import SystemClock
     from agent.ledger import export as exporting
-    from agent.ledger.database import open_ledger
-    from agent.sync.keys import load_key
 
-    opened = open_ledger(database)
+    opened = _open_existing(database)
     try:
-        done = exporting.export(
-            opened, folder, key=load_key(key_file), now_ms=SystemClock().now_ms()
-        )
+        key = _ledger_key(key_file)
+        _refuse_foreign(folder, key)
+        done = exporting.export(opened, folder, key=key, now_ms=SystemClock().now_ms())
     finally:
         opened.close()
     if as_json:
         click.echo(json.dumps({"batches": done.batches, "files": [str(f) for f in done.files]}))
     else:
         click.echo(f"{done.batches} batches in {len(done.files)} files in {done.folder}")
+
+
+def _open_existing(path: Path) -> Database:
+    """A ledger that is there: looking at one never makes one."""
+    from agent.ledger.database import open_ledger
+
+    if not path.is_file():
+        raise StoreError("there is no such ledger", where=str(path), hint="name it with --db")
+    return open_ledger(path)
+
+
+def _ledger_key(path: Path) -> SigningKey:
+    from agent.sync.keys import load_key
+
+    try:
+        return load_key(path)
+    except FileNotFoundError as error:
+        raise StoreError(
+            "there is no such key",
+            where=str(path),
+            hint="name the ledger's private key with --key-file; `tanshu ledger run` made it",
+        ) from error
+
+
+def _refuse_foreign(folder: Path, key: SigningKey) -> None:
+    """Only an empty folder or an earlier export of this ledger is written to.
+
+    Files of another ledger between those of this one would be taken for its evidence.
+    """
+    if not folder.is_dir() or next(folder.iterdir(), None) is None:
+        return
+    try:
+        former = (folder / "ledger-key.txt").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        former = ""
+    if former != key.public.text:
+        raise StoreError(
+            "the folder is not empty and holds no earlier export of this ledger",
+            where=str(folder),
+            hint="name a new or empty folder",
+        )
