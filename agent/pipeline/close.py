@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 Latest = Callable[[str], Sample | None]
 
 LONGEST_STEP_MS = 6 * 3_600_000  # how much is closed in one transaction
+FIRST_ANSWER_MS = 60_000  # a start takes a while on a slow box with a busy bus
 MISSED_PERIODS = 4  # readings further apart than this many periods leave a gap
 
 
@@ -164,7 +165,8 @@ class WindowCloser:
         """
         length_ms = self._config.window_ms
         end_ms = closing.windows[0].start_ms if closing.windows else until_ms
-        if not told and end_ms - since_ms <= max(max_gap_ms(stream), length_ms):
+        patience_ms = max(max_gap_ms(stream), length_ms, FIRST_ANSWER_MS)
+        if not told and end_ms - since_ms <= patience_ms:
             return []
         return [
             Window(
