@@ -1,26 +1,37 @@
 """The main job on the virtual plant: meters, gateway, broker, ledger and page, as real processes.
 
-Everything lives in var/demo of the clone and is made anew at each start. With --seconds it stops
-by itself and compares three books: the gateway's, the ledger's and the plant's own.
+Everything lives in var/demo of the clone and is made anew at each start. It ends after --seconds
+or at Ctrl-C, SIGTERM or SIGHUP, and compares three books: the gateway's, the ledger's and the
+plant's own.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shutil
+import math
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 HOUSE = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(HOUSE))
+sys.path[:0] = [str(HOUSE), str(HOUSE / "scripts")]
+
+from demo_folder import FolderRefusedError, claim  # noqa: E402
+
+DEFAULT_FOLDER = HOUSE / "var" / "demo"
+PAGE_PORT = 8600
 WINDOW_S = 5
 DRAIN_S = 15
 START_LIMIT_S = 60
+# In the order of stopping: the gateway drains first, so that the ledger still answers it.
+STOP_LIMITS_S = {"gateway": DRAIN_S + 15, "plant": 10, "ledger": 10, "broker": 5}
 SEED = 1
 
 BROKER = """
@@ -60,26 +71,66 @@ format = "json"
 """
 
 
+# Ends the processes whose numbers it read once the demo is gone, however the demo went.
+GUARD = 'pids=; while read -r pid; do pids="$pids $pid"; done; [ -z "$pids" ] || kill $pids'
+
+
+class StoppedError(Exception):
+    """Somebody asked the demo to end."""
+
+
+class StopRequest:
+    """Notes that a signal asked for the end; the second one changes nothing."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def listen(self) -> None:
+        """Take the signals; SIGINT also if a shell's background job inherited it as ignored."""
+        signal.signal(signal.SIGINT, self._note)
+        signal.signal(signal.SIGTERM, self._note)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asks to outlive it
+            signal.signal(signal.SIGHUP, self._note)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+
+    def check(self) -> None:
+        """End the demo here if somebody asked for it."""
+        if self.asked:
+            raise StoppedError
+
+
 class Demo:
     """The processes of one run, started in order and ended by their own handles."""
 
-    def __init__(self, folder: Path, page: int, faults: Sequence[str]) -> None:
+    def __init__(self, folder: Path, page: int, faults: Sequence[str], stop: StopRequest) -> None:
         self.folder = folder
+        self.stop_request = stop
         self.page = page
         self.faults = list(faults)
         self.broker_port = free_port()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.guard = subprocess.Popen(
+            ["/bin/sh", "-c", GUARD], stdin=subprocess.PIPE, start_new_session=True
+        )
 
     def launch(self, name: str, *words: str) -> None:
-        """Start one process with its output in a log file."""
+        """Start one process with a log file, out of reach of the terminal's Ctrl-C."""
+        self.stop_request.check()
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", *words],
                 cwd=HOUSE,
                 stdin=subprocess.PIPE if name == "broker" else subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
+        self.processes[name] = process
+        assert self.guard.stdin is not None
+        self.guard.stdin.write(b"%d\n" % process.pid)
+        self.guard.stdin.flush()
 
     def start(self) -> None:
         """Broker, plant and ledger side by side, then the gateway on what they tell."""
@@ -127,6 +178,7 @@ class Demo:
         """Wait for what a process writes when it is ready; its log tells why it is not."""
         limit = time.monotonic() + START_LIMIT_S
         while not file.exists():
+            self.stop_request.check()
             if self.processes[name].poll() is not None or time.monotonic() > limit:
                 log = (self.folder / f"{name}.log").read_text(errors="replace")
                 raise SystemExit(f"demo: {name} did not start:\n{log[-2000:]}")
@@ -136,6 +188,7 @@ class Demo:
         """Wait for the end; a process that ends by itself ends the demo."""
         limit = time.monotonic() + seconds if seconds is not None else None
         while limit is None or time.monotonic() < limit:
+            self.stop_request.check()
             for name, process in self.processes.items():
                 if process.poll() is not None:
                     raise SystemExit(f"demo: {name} ended; see {self.folder / name}.log")
@@ -154,10 +207,11 @@ class Demo:
             process.wait()
 
     def stop_all(self) -> None:
-        """The gateway drains first, so that the ledger still answers it."""
-        for name, limit_s in (("gateway", DRAIN_S + 15), ("plant", 10), ("ledger", 10)):
+        """End every process; the guard goes first, before a number it knows can be used again."""
+        self.guard.kill()
+        self.guard.wait()
+        for name, limit_s in STOP_LIMITS_S.items():
             self.stop(name, limit_s)
-        self.stop("broker", 5)
 
 
 def free_port() -> int:
@@ -167,43 +221,57 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def page_port() -> int:
-    """8600 if it is free, else any."""
+def page_port(preferred: int = PAGE_PORT) -> int:
+    """The usual port of the page if it is free, else any free one."""
     with socket.socket() as listener:
+        # As the page's own listener: connections of an earlier run that linger are no hindrance.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind(("127.0.0.1", 8600))
+            listener.bind(("127.0.0.1", preferred))
         except OSError:
-            return 0
-        return 8600
+            return free_port()
+        return preferred
+
+
+def duration_s(text: str) -> float:
+    """A time to run, in seconds, longer than none."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return value
+
+
+def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options of a run."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/demo", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--seconds", type=duration_s, help="poll so long, then stop and compare")
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON line")
+    parser.add_argument("--fault", action="append", default=[], help="e.g. dead:em-reactor@20+15")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=DEFAULT_FOLDER,
+        help="where logs and databases go (var/demo unless told): new, empty, or left by an "
+        "earlier demo, which is then EMPTIED at the start; any other folder is refused",
+    )
+    return parser.parse_args(words)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__.split("\n")[0])
-    parser.add_argument("--seconds", type=float, help="poll so long, then stop and compare")
-    parser.add_argument("--json", action="store_true", help="print the summary as one JSON line")
-    parser.add_argument("--fault", action="append", default=[], help="e.g. dead:em-reactor@20+15")
-    parser.add_argument("--folder", type=Path, default=HOUSE / "var" / "demo")
-    options = parser.parse_args()
-    shutil.rmtree(options.folder, ignore_errors=True)
-    options.folder.mkdir(parents=True)
-    began = time.monotonic()
-    demo = Demo(options.folder, page_port(), options.fault)
+    options = parse()
+    folder: Path = options.folder.resolve()
     try:
-        demo.start()
-        print(
-            f"page: http://127.0.0.1:{demo.page}  (started in {time.monotonic() - began:.1f} s; "
-            f"logs and databases in {options.folder})",
-            file=sys.stderr if options.json else sys.stdout,
-            flush=True,
-        )
-        demo.watch(options.seconds)
-    except KeyboardInterrupt:
-        print("stopping", file=sys.stderr)
-    finally:
-        demo.stop_all()
-    from demo_summary import summarise
-
-    summary = summarise(options.folder, seed=SEED, window_s=WINDOW_S, seconds=options.seconds)
+        marker = claim(folder, earlier=folder == DEFAULT_FOLDER.resolve())
+    except FolderRefusedError as refusal:
+        print(f"demo: {refusal}", file=sys.stderr)
+        sys.exit(2)
+    with marker:
+        summary = run(folder, options)
     if options.json:
         print(json.dumps(summary))
     else:
@@ -211,7 +279,31 @@ def main() -> None:
     sys.exit(0 if summary["ok"] else 1)
 
 
-def print_summary(summary: dict) -> None:  # type: ignore[type-arg]
+def run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Everything from the first process to the comparison of the books."""
+    began = time.monotonic()
+    stop = StopRequest()
+    stop.listen()
+    demo = Demo(folder, page_port(), options.fault, stop)
+    try:
+        demo.start()
+        print(
+            f"page: http://127.0.0.1:{demo.page}  (started in {time.monotonic() - began:.1f} s; "
+            f"logs and databases in {folder})",
+            file=sys.stderr if options.json else sys.stdout,
+            flush=True,
+        )
+        demo.watch(options.seconds)
+    except StoppedError:
+        print(f"stopping (up to {sum(STOP_LIMITS_S.values())} s)", file=sys.stderr, flush=True)
+    finally:
+        demo.stop_all()
+    from demo_summary import summarise
+
+    return summarise(folder, seed=SEED, window_s=WINDOW_S, seconds=options.seconds)
+
+
+def print_summary(summary: dict[str, Any]) -> None:
     """The summary for people."""
     print(
         f"{summary['readings']} readings ({summary['good_share']:.4%} good), "

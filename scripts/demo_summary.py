@@ -21,6 +21,7 @@ from drivers.virtual.books import open_books
 
 EVERYTHING = 1 << 62
 REPLY_S = 0.3
+NOTHING = "stopped before the first window closed: nothing to compare"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Books:
 
 def summarise(folder: Path, *, seed: int, window_s: int, seconds: float | None) -> dict[str, Any]:
     """The summary of a run, with every reason why it is not ok."""
+    if not all((folder / name).exists() for name in ("site.toml", "gateway.db", "ledger.db")):
+        return nothing_yet(seconds)
     config = load_site(folder / "site.toml")
     owner = Owner(site=config.site.id, gateway=config.gateway.id)
     store, ledger = open_store(folder / "gateway.db"), open_ledger(folder / "ledger.db")
@@ -64,6 +67,21 @@ def summarise(folder: Path, *, seed: int, window_s: int, seconds: float | None) 
     store.close()
     ledger.close()
     return summary
+
+
+def nothing_yet(seconds: float | None) -> dict[str, Any]:
+    """The summary of a run that was stopped while it started."""
+    counts = ("readings", "good_share", "windows", "batches_sent", "batches_receipted")
+    return {
+        "schema": 1,
+        "seconds": seconds,
+        "kernels": kernels.MODE,
+        **dict.fromkeys(counts, 0),
+        "devices": {},
+        "mismatches": 0,
+        "faults": [NOTHING],
+        "ok": False,
+    }
 
 
 def books_of(database: Database, owner: Owner) -> Books:
@@ -134,6 +152,8 @@ def faults_of(
     summary: dict[str, Any], chain_holds: bool, seconds: float | None, window_s: int
 ) -> list[str]:
     """Why a run is not ok, in words; empty if it is."""
+    if not summary["windows"]:
+        return [NOTHING]
     faults = []
     if not chain_holds:
         faults.append("the ledger's chains do not verify")
@@ -145,7 +165,12 @@ def faults_of(
         faults.append(f"only {summary['batches_sent']} batches")
     if summary["good_share"] < 0.999:
         faults.append(f"only {summary['good_share']:.3%} of the readings are good")
-    for name, device in summary["devices"].items():
+    compared = {
+        name: device for name, device in summary["devices"].items() if device["bound_kgco2e"]
+    }
+    if unbooked := [name for name in summary["devices"] if name not in compared]:
+        faults.append(f"no window booked yet for {', '.join(unbooked)}")
+    for name, device in compared.items():
         apart = abs(device["gateway_kgco2e"] - device["truth_kgco2e"])
         if not device["truth_kgco2e"] or apart > device["bound_kgco2e"]:
             faults.append(f"{name} is {apart:.4f} kg from the truth")
