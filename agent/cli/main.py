@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 
@@ -63,18 +65,53 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every expected error is one line that says what to do next."""
+    _accept_any_text()
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        code = cli.main(args=arguments, prog_name="tanshu", standalone_mode=False)
+        code = cli.main(args=words, prog_name="tanshu", standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         sys.exit(USAGE if isinstance(error, click.UsageError) else FAILED)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except TanshuError as error:
-        words = sys.argv[1:] if arguments is None else list(arguments)
         print_error(error, as_json="--json" in words)
         sys.exit(USAGE if isinstance(error, UsageError) else FAILED)
+    except BrokenPipeError:
+        _drop_output()  # who read the output has seen enough, as `| head`
+        sys.exit(FAILED)
+    except OSError as error:
+        # without a file name it is the output itself that cannot be written
+        if error.filename is None:
+            _drop_output()
+        print_error(_of_system(error), as_json="--json" in words and error.filename is not None)
+        sys.exit(FAILED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _accept_any_text() -> None:
+    """A terminal that lacks a character shows a mark in its place."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _drop_output() -> None:
+    """What is still buffered would fail again when the interpreter ends."""
+    try:
+        number = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return  # not a file of the system
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), number)
+
+
+def _of_system(error: OSError) -> TanshuError:
+    return TanshuError(
+        error.strerror or str(error) or type(error).__name__,
+        where="" if error.filename is None else str(error.filename),
+        hint="check the path, its rights and the space on the disk",
+    )
 
 
 def print_error(error: TanshuError, *, as_json: bool) -> None:
