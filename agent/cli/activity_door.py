@@ -9,16 +9,17 @@ import base64
 import json
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+from agent.cli.address import checked_url, page_address
 from agent.config.site import SiteConfig
 from agent.core.errors import StoreError, SyncError, UsageError
 from agent.web.activity_view import ActivityOutcome, ActivitySubmission
 
 TIMEOUT_S = 60.0
 LOOK_TIMEOUT_S = 3.0
-_ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 # the gateway is on this machine or in the plant's own network, never behind the web's proxy
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -35,7 +36,7 @@ def submit(
         SyncError: the gateway that was named does not answer or refuses.
         StoreError: the file is in use by a process that does not answer, or cannot be written.
     """
-    address = url.rstrip("/") if url else running_gateway(config)
+    address = running_gateway(config) if url is None else checked_url(url)
     if address is None:
         return _into_file(config, submission)
     token = token_of(config, token_file)
@@ -46,9 +47,7 @@ def running_gateway(config: SiteConfig) -> str | None:
     """The address at which the gateway of this configuration answers, if it does."""
     if not config.web.enabled or config.web.port == 0:
         return None
-    host = _ANY_ADDRESS.get(config.web.host, config.web.host)
-    address = f"http://[{host}]" if ":" in host else f"http://{host}"
-    address = f"{address}:{config.web.port}"
+    address = page_address(config)
     try:
         with _OPENER.open(f"{address}/api/v1/status", timeout=LOOK_TIMEOUT_S) as reply:
             site = json.load(reply)["site"]
@@ -56,7 +55,7 @@ def running_gateway(config: SiteConfig) -> str | None:
         raise SyncError(
             f"the gateway answers {error.code}", where=address, hint="see `tanshu status`"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, HTTPException, ValueError, KeyError, TypeError):
         return None
     own = (config.site.id, config.gateway.id)
     return address if (site.get("id"), site.get("gateway")) == own else None
@@ -88,7 +87,7 @@ def refuse_if_open(path: Path) -> None:
     Raises:
         StoreError: another process has it open, or it is no database.
     """
-    from sqlite_utils.utils import sqlite3
+    from agent.book.database import sqlite3
 
     if not path.exists():
         return
@@ -129,7 +128,7 @@ def _post(address: str, submission: ActivitySubmission, token: str | None) -> Ac
             return _outcome(json.load(reply))
     except urllib.error.HTTPError as error:
         return _refused(address, error)
-    except (OSError, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise SyncError(
             f"no gateway answers: {error}", where=address, hint="is `tanshu run` running?"
         ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -198,8 +199,9 @@ def _submit(
 ) -> tuple[dict[str, Any], str]:
     """Hand the review to the running gateway, or to its file if none runs."""
     from agent.cli.activity_door import running_gateway
+    from agent.cli.address import checked_url
 
-    address = url.rstrip("/") if url else running_gateway(config)
+    address = running_gateway(config) if url is None else checked_url(url)
     if address is None:
         return _into_file(config, submission)
     return _post(address, config, submission, token_file), address
@@ -261,7 +263,7 @@ def _post(
             return answer
     except urllib.error.HTTPError as error:
         raise _refused(address, error) from error
-    except (OSError, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise SyncError(
             f"no gateway answers: {error}", where=address, hint="is `tanshu run` running?"
         ) from error

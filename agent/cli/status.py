@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import click
 
+from agent.cli.address import checked_url, page_address
 from agent.cli.main import PROBLEMS
 from agent.cli.options import find_site_file, json_option, site_option
-from agent.core.errors import SyncError
+from agent.core.errors import SyncError, UsageError
 
 TIMEOUT_S = 5.0
 
@@ -23,7 +25,7 @@ TIMEOUT_S = 5.0
 @json_option
 def status(site_file: Path | None, url: str | None, as_json: bool) -> int:
     """Buses, devices, emissions and delivery of a running gateway."""
-    report = fetch(url or _url_of(site_file))
+    report = fetch(_url_of(site_file) if url is None else checked_url(url))
     if as_json:
         click.echo(json.dumps(report, ensure_ascii=False))
     else:
@@ -36,22 +38,32 @@ def _url_of(site_file: Path | None) -> str:
     from agent.daemon.service import load_config
 
     config, _ = load_config(find_site_file(site_file))
-    return f"http://{config.web.host}:{config.web.port}"
+    if config.web.port == 0:
+        raise UsageError(
+            "the port of the page is chosen at the gateway's start",
+            where=f"{config.path}: web.port",
+            hint="give the address that the gateway logs with --url",
+        )
+    return page_address(config)
 
 
 def fetch(url: str) -> dict[str, Any]:
     """The gateway's status document."""
-    address = url.rstrip("/") + "/api/v1/status"
+    address = f"{url}/api/v1/status"
     try:
         with urllib.request.urlopen(address, timeout=TIMEOUT_S) as reply:  # noqa: S310
-            document: dict[str, Any] = json.load(reply)
-            return document
-    except (urllib.error.URLError, OSError, ValueError) as error:
+            document = json.load(reply)
+    except (urllib.error.URLError, HTTPException, OSError, ValueError) as error:
         raise SyncError(
             f"no gateway answers: {error}",
             where=address,
             hint="is `tanshu run` running, and is its page enabled?",
         ) from error
+    if not isinstance(document, dict) or not {"site", "buses", "targets"} <= set(document):
+        raise SyncError(
+            "what answers is no gateway", where=address, hint="check host and port of --url"
+        )
+    return document
 
 
 def _print(report: dict[str, Any]) -> None:
