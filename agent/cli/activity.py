@@ -65,7 +65,7 @@ def field_options(command: Command) -> Command:
     return command
 
 
-@activity.command()
+@activity.command(context_settings={"ignore_unknown_options": True})  # -1 is an amount
 @click.argument("kind")
 @click.argument("item")
 @click.argument("amount", required=False)
@@ -101,6 +101,7 @@ def add(
     """
     from agent.cli.activity_door import evidence_of
 
+    _refuse_unknown_options(kind, item, amount, unit)
     if retire and amount is not None:
         raise UsageError("an amount and --retire", where="AMOUNT", hint="give one of them")
     fields: dict[str, object] = {name: text for name, text in details.items() if text}
@@ -120,6 +121,12 @@ def add(
     submission = ActivitySubmission(entries=(fields,), files=files, dry_run=dry_run)
     outcome, where = _submit(_config(site_file), submission, url, token_file)
     return _report(outcome, where, lambda _, field: field, as_json=as_json, dry_run=dry_run)
+
+
+def _refuse_unknown_options(*words: str | None) -> None:
+    for word in words:
+        if word and word.startswith("-") and word[1:2] not in tuple("0123456789."):
+            raise click.NoSuchOption(word)
 
 
 @activity.command("import")

@@ -62,7 +62,7 @@ def read_entries(
     Raises:
         StoreError: there is no database, or it was never opened by this version.
     """
-    from sqlite_utils.utils import sqlite3
+    from agent.book.database import sqlite3
 
     path = config.path.parent / config.store.path
     if not path.exists():

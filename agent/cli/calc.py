@@ -43,10 +43,11 @@ def calc(file: Path, as_json: bool) -> int:
 
 
 def _print_faults(faults: tuple[Fault, ...], as_json: bool) -> None:
-    """One line per fault on stderr; with --json also one document on stdout."""
-    for fault in faults:
-        click.echo(str(fault), err=True)
-    if as_json:
+    """One line per fault on stderr; with --json one document on stdout instead."""
+    if not as_json:
+        for fault in faults:
+            click.echo(str(fault), err=True)
+    else:
         listed = [
             {"file": fault.file, "path": fault.path, "what": fault.what, "hint": fault.hint}
             for fault in faults

@@ -13,10 +13,8 @@ from typing import Any
 
 import click
 
-from agent.cli.options import find_site_file, json_option, site_option
+from agent.cli.options import WIDE, find_site_file, json_option, site_option
 from agent.core.errors import StoreError, UsageError
-
-WIDE = 400
 
 
 def database_option(command: Any) -> Any:
@@ -31,7 +29,7 @@ def db() -> None:
     """Query and export a gateway's or ledger's database, read-only."""
 
 
-@db.command()
+@db.command(short_help="Run one SELECT.")
 @click.argument("sql")
 @site_option
 @database_option
@@ -42,7 +40,7 @@ def query(sql: str, site_file: Path | None, file: Path | None, as_csv: bool, as_
     _print(_rows(_database_file(site_file, file), sql), as_csv=as_csv, as_json=as_json)
 
 
-@db.command()
+@db.command(short_help="Print a table as CSV or JSON.")
 @click.argument("table", required=False)
 @site_option
 @database_option
@@ -142,7 +140,6 @@ def _print(rows: Iterable[dict[str, Any]], *, as_csv: bool, as_json: bool) -> No
             table = Table(*row)
         table.add_row(*("" if value is None else str(_text(value)) for value in row.values()))
     if table is not None:
-        # a pipe or file has no width: nothing is cut there
         Console(width=None if sys.stdout.isatty() else WIDE).print(table)
 
 

@@ -60,9 +60,7 @@ def doctor(site_file: Path | None, as_json: bool) -> int:
 
 
 def _machine() -> Iterator[Finding]:
-    from sqlite_utils.utils import sqlite3
-
-    from agent.book.database import has_wal_reset_fault
+    from agent.book.database import has_wal_reset_fault, sqlite3
     from agent.clock import SystemClock
     from agent.core import kernels
     from agent.pipeline.clock_trust import is_plausible
@@ -153,7 +151,7 @@ def _database(config: SiteConfig) -> Iterator[Finding]:
 
 
 def _quick_check(store: Path) -> str:
-    from sqlite_utils.utils import sqlite3
+    from agent.book.database import sqlite3
 
     try:
         connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.cli.options import find_site_file, json_option, site_option
+from agent.cli.options import WIDE, find_site_file, json_option, site_option
 from agent.core.errors import ConfigError, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def import_file(
         _print_diff(changes, as_json=False)
         if recalculate:
             recalculation.show(months)
-        if not yes and not click.confirm("Import this set?"):
+        if not yes and not _confirmed():
             return 1
     elif not yes:
         raise UsageError("an import with --json needs --yes", hint="look at `factors diff` first")
@@ -154,6 +155,19 @@ def import_file(
     else:
         click.echo(f"imported to {target}; a gateway takes it up when it is reloaded (SIGHUP)")
     return 0
+
+
+def _confirmed() -> bool:
+    try:
+        if sys.stdin is not None:
+            return click.confirm("Import this set?")
+    except click.Abort as abort:
+        # click reports the end of the input and Ctrl-C alike
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            raise
+        click.echo(err=True)
+    click.echo("tanshu: not imported; use --yes where nobody can answer", err=True)
+    return False
 
 
 def _read_and_compare(file: Path, against: str | None) -> tuple[Pack, PackDiff]:
@@ -297,7 +311,10 @@ def _print_table(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None
 
     if not rows:
         return
-    table = Table(*headings, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        # an id is copied from here, so it stays whole; a narrow terminal folds the rest
+        table.add_column(heading, overflow="fold", no_wrap=heading == "set")
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
-    Console(highlight=False).print(table)
+    Console(highlight=False, width=None if sys.stdout.isatty() else WIDE).print(table)

@@ -13,6 +13,7 @@ from agent.core.errors import UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+WIDE = 400  # of a table in a pipe or file, which have no width: nothing is cut there
 SYSTEM_SITE_FILE = Path("/etc/tanshu/site.toml")
 
 

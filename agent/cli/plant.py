@@ -14,12 +14,28 @@ from agent.core.errors import UsageError
 
 
 @click.command()
-@click.option("--write-site", type=click.Path(path_type=Path), help="Write a ready site file here.")
-@click.option("--window-s", default=900, show_default=True, help="Window length for that file.")
 @click.option(
-    "--append", type=click.Path(path_type=Path, exists=True), help="TOML to append to it."
+    "--write-site",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a ready site file here.",
 )
-@click.option("--books", type=click.Path(path_type=Path), help="Write the plant's own books here.")
+@click.option(
+    "--window-s",
+    type=click.IntRange(5, 3600),
+    default=900,
+    show_default=True,
+    help="Window length for that file.",
+)
+@click.option(
+    "--append",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="TOML to append to it.",
+)
+@click.option(
+    "--books",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the plant's own books here.",
+)
 @click.option("--fault", "faults", multiple=True, help="kind:target[=value]@from+for, in seconds.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the load profile.")
 @click.option("--no-opcua", is_flag=True, help="Leave the OPC UA server out.")
@@ -37,8 +53,18 @@ def plant(
     On the way out it writes what was really consumed and emitted (--books), computed
     without any code of the gateway.
     """
+    _check_folder(write_site, "--write-site")
+    _check_folder(books, "--books")
     extra = append.read_text(encoding="utf-8") if append else ""
     asyncio.run(_run(write_site, window_s, extra, books, faults, seed, opcua=not no_opcua))
+
+
+def _check_folder(file: Path | None, option: str) -> None:
+    """Said before the start: the books are written only at the end of a run."""
+    if file is not None and not file.parent.is_dir():
+        raise UsageError(
+            "there is no such folder", where=f"{option} {file}", hint=f"make {file.parent} first"
+        )
 
 
 async def _run(
