@@ -68,26 +68,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _accept_any_text()
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        code = cli.main(args=words, prog_name="tanshu", standalone_mode=False)
+        code = _call(words)
         sys.stdout.flush()
-    except click.ClickException as error:
-        error.show()
-        sys.exit(USAGE if isinstance(error, click.UsageError) else FAILED)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
-    except TanshuError as error:
-        print_error(error, as_json="--json" in words)
-        sys.exit(USAGE if isinstance(error, UsageError) else FAILED)
     except BrokenPipeError:
         _drop_output()  # who read the output has seen enough, as `| head`
-        sys.exit(FAILED)
+        code = FAILED
     except OSError as error:
         # without a file name it is the output itself that cannot be written
         if error.filename is None:
             _drop_output()
         print_error(_of_system(error), as_json="--json" in words and error.filename is not None)
-        sys.exit(FAILED)
-    sys.exit(code if isinstance(code, int) else 0)
+        code = FAILED
+    sys.exit(code)
+
+
+def _call(words: list[str]) -> int:
+    try:
+        code = cli.main(args=words, prog_name="tanshu", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return USAGE if isinstance(error, click.UsageError) else FAILED
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except TanshuError as error:
+        print_error(error, as_json="--json" in words)
+        return USAGE if isinstance(error, UsageError) else FAILED
+    return code if isinstance(code, int) else 0
 
 
 def _accept_any_text() -> None:

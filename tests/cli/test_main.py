@@ -9,14 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 LIST = [sys.executable, "-m", "agent.cli.main", "factors", "show", "柴油"]
 Tanshu = Callable[..., Any]
 
 
-def test_a_full_disk_is_one_line() -> None:
+MISSING = [*LIST[:3], "db", "export", "--db", "/nonexistent.db", "--json"]
+
+
+@pytest.mark.parametrize("words", [LIST, MISSING])
+def test_a_full_disk_is_one_line(words: list[str]) -> None:
     with open("/dev/full", "wb") as full:
-        done = subprocess.run(LIST, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, timeout=60)
+        done = subprocess.run(words, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, timeout=60)
     said = done.stderr.decode()
     assert (done.returncode, said.count("\n")) == (1, 1), said
     assert "No space left" in said
