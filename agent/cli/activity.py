@@ -102,6 +102,7 @@ def add(
     from agent.cli.activity_door import evidence_of
 
     _refuse_unknown_options(kind, item, amount, unit)
+    _refuse_negative(amount)
     if retire and amount is not None:
         raise UsageError("an amount and --retire", where="AMOUNT", hint="give one of them")
     fields: dict[str, object] = {name: text for name, text in details.items() if text}
@@ -127,6 +128,16 @@ def _refuse_unknown_options(*words: str | None) -> None:
     for word in words:
         if word and word.startswith("-") and word[1:2] not in tuple("0123456789."):
             raise click.NoSuchOption(word)
+
+
+def _refuse_negative(amount: str | None) -> None:
+    if amount is not None and amount.startswith("-"):
+        raise UsageError(
+            f"{amount} is negative",
+            where="AMOUNT",
+            hint="enter what was used or made as a positive number; "
+            "correct an earlier entry by a new revision of it",
+        )
 
 
 @activity.command("import")
