@@ -16,7 +16,7 @@ import click
 from agent.cli.main import PROBLEMS
 from agent.cli.options import find_site_file, json_option, site_option
 from agent.config.site import SiteConfig
-from agent.core.errors import StoreError, TanshuError, UsageError
+from agent.core.errors import UsageError
 
 LEAST_FREE_MB = 512
 CONNECT_TIMEOUT_S = 3.0
@@ -117,6 +117,8 @@ def _site(path: Path) -> Iterator[Finding]:
 
 
 def _database(config: SiteConfig) -> Iterator[Finding]:
+    from agent.store.check import quick_check
+
     store = config.path.parent / config.store.path
     folder = store.parent
     if not os.access(folder, os.W_OK):
@@ -137,27 +139,13 @@ def _database(config: SiteConfig) -> Iterator[Finding]:
     if not store.exists():
         yield Finding(check="store", state="ok", detail=f"{store} will be created")
         return
-    try:
-        verdict = _quick_check(store)
-    except TanshuError as error:
-        yield Finding(check="store", state="problem", detail=str(error), hint=error.hint)
-        return
+    verdict = quick_check(str(store))
     yield Finding(
         check="store",
         state="ok" if verdict == "ok" else "problem",
         detail=f"{store}: {verdict}",
         hint="" if verdict == "ok" else "stop the gateway and set the file aside; do not delete it",
     )
-
-
-def _quick_check(store: Path) -> str:
-    from agent.book.database import sqlite3
-
-    try:
-        connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
-        return str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-    except sqlite3.Error as error:
-        raise StoreError(f"cannot be read: {error}", where=str(store)) from error
 
 
 def _endpoints(config: SiteConfig) -> Iterator[Finding]:

@@ -46,11 +46,6 @@ def due_periods(job: CalendarJob, last_ms: int | None, now_ms: int) -> list[int]
     return periods
 
 
-def run_due(job: CalendarJob, database: Database, now_ms: int) -> int:
-    """Do every due period of the job; returns how many."""
-    return sum(1 for _ in run_each(job, database, now_ms))
-
-
 def run_each(job: CalendarJob, database: Database, now_ms: int) -> Iterator[int]:
     """Do the due periods of the job one by one, a transaction each; yields each that is done."""
     runs = JobRuns(database.connection)

@@ -9,7 +9,6 @@ from agent.book.activity import SqliteActivity
 from agent.book.ports import Owner
 from agent.book.sqlite import SqliteBook
 from agent.core.chain import SigningKey
-from agent.core.model import Emission, Window
 from agent.core.payload import Link, seal
 from agent.core.record import Record
 from agent.store.batches import Batches, Epoch
@@ -75,15 +74,15 @@ class Sealer:
             key=self._key,
             former=None if previous else self._former(batches, epoch),
         )
-        timed = [record for record in records if isinstance(record, Window | Emission)]
         batches.add(
             epoch=epoch.id,
             seq=sealed.link.seq,
             batch_hash=sealed.link.hash,
-            count=len(records),
+            count=sealed.count,
+            # a batch without windows (events, entries) stands at the time of its sealing
             span=(
-                min((record.start_ms for record in timed), default=now_ms),
-                max((record.end_ms for record in timed), default=now_ms),
+                now_ms if sealed.window_from_ms is None else sealed.window_from_ms,
+                now_ms if sealed.window_to_ms is None else sealed.window_to_ms,
             ),
             created_ms=now_ms,
             data=sealed.data,
