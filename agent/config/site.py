@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.config import sections
-from agent.core.model import FactorRef, PointSpec, StreamSpec
+from agent.core.model import FactorRef, GasRates, PointSpec, StreamSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,19 +29,22 @@ class FormerFactor:
 
     until_ms: int
     factor: FactorRef
+    gases: GasRates | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourcePlan:
     """An emission source with the factor it uses; ``factor.value`` is kgCO2e per stream unit.
 
-    ``former`` are the factors before the current one, oldest first.
+    ``former`` are the factors before the current one, oldest first. ``gases`` splits the factor
+    by gas; without it all of it is CO2.
     """
 
     section: sections.Source
     factor: FactorRef
     uncertainty_factor_pct: float
     former: tuple[FormerFactor, ...] = ()
+    gases: GasRates | None = None
 
     def factor_at(self, start_ms: int) -> FactorRef:
         """The factor that holds for a window that starts at this time."""
@@ -49,6 +52,13 @@ class SourcePlan:
             if start_ms < former.until_ms:
                 return former.factor
         return self.factor
+
+    def gases_at(self, start_ms: int) -> GasRates:
+        """What one unit of the stream emits by gas in a window that starts at this time."""
+        for former in self.former:
+            if start_ms < former.until_ms:
+                return former.gases or GasRates(kgco2=former.factor.value)
+        return self.gases or GasRates(kgco2=self.factor.value)
 
     @property
     def id(self) -> str:

@@ -157,6 +157,15 @@ class FactorRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GasRates:
+    """What one unit of a stream emits, gas by gas, in kg."""
+
+    kgco2: float
+    kgch4: float = 0.0
+    kgn2o: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Emission:
     """What one source emitted in one window (kg), from which window revisions and factor."""
 

@@ -303,6 +303,7 @@ class WindowCloser:
                 source.id,
                 window,
                 source.factor_at(window.start_ms),
+                gases=source.gases_at(window.start_ms),
                 share=source.section.share,
                 uncertainty_activity_pct=source.section.uncertainty_activity_pct or 0.0,
             )

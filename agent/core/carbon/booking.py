@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from agent.core.carbon.basis import CarbonInputError, combined_uncertainty_pct, require_amount
-from agent.core.model import Emission, FactorRef, Provenance, Window
+from agent.core.model import Emission, FactorRef, GasRates, Provenance, Window
 
 # Half widths of a normal distribution: 90 % intervals travel with windows, uncertainties are 95 %.
 _NINETY_OF_NINETY_FIVE = 1.6448536269514722 / 1.959963984540054
@@ -18,6 +18,7 @@ def emission_of(
     window: Window,
     factor: FactorRef,
     *,
+    gases: GasRates | None = None,
     share: float = 1.0,
     revision: int = 0,
     uncertainty_activity_pct: float = 0.0,
@@ -25,11 +26,11 @@ def emission_of(
 ) -> Emission:
     """What one source emitted in one window, in kg.
 
-    ``kgCO2 = value · share · factor`` with the window's value in the stream's unit, ``share`` the
+    ``kgCO2e = value · share · factor`` with the window's value in the stream's unit, ``share`` the
     signed part of the stream that the source owns (below 0: exported or returned) and
-    ``factor.value`` in kgCO2e per that unit. Fuel, electricity and heat count CO2 only, as in the
-    fuel and energy sources of GB/T 32151.10-2023, so CH4 and N2O are 0. A window without a value
-    gives an emission without one.
+    ``factor.value`` in kgCO2e per that unit. ``gases`` splits it: without it all is CO2, as in the
+    fuel and energy sources of GB/T 32151.10-2023. A window without a value gives an emission
+    without one.
 
     ``lower`` and ``upper`` are the window's 90 % interval scaled in the same way. The two
     uncertainties (half of a 95 % interval, in %) widen it in quadrature; errors of a factor are
@@ -48,7 +49,11 @@ def emission_of(
     if not math.isfinite(share):
         raise CarbonInputError(f"{share} is not a share", where=source_id, hint="a finite number")
     scale = share * factor.value
-    kgco2 = None if window.value is None else window.value * scale
+    gases = gases or GasRates(kgco2=factor.value)
+
+    def emitted(rate_kg_per_unit: float) -> float | None:
+        return None if window.value is None else window.value * (share * rate_kg_per_unit)
+
     lower, upper = interval_of(
         window.value,
         window.lower,
@@ -56,16 +61,15 @@ def emission_of(
         scale,
         combined_uncertainty_pct(uncertainty_activity_pct, uncertainty_factor_pct),
     )
-    absent = None if kgco2 is None else 0.0
     return Emission(
         source=source_id,
         start_ms=window.start_ms,
         length_ms=window.length_ms,
         revision=revision,
-        kgco2=kgco2,
-        kgch4=absent,
-        kgn2o=absent,
-        kgco2e=kgco2,
+        kgco2=emitted(gases.kgco2),
+        kgch4=emitted(gases.kgch4),
+        kgn2o=emitted(gases.kgn2o),
+        kgco2e=emitted(factor.value),
         lower=lower,
         upper=upper,
         estimated_share=1.0 if window.provenance in _ESTIMATED else 0.0,
