@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,6 @@ from agent.config.factors import forget_library
 from agent.config.load import read_site
 from agent.config.sections import Bus
 from agent.config.site import SiteConfig
-from agent.core.chain import PublicKey
 from agent.core.errors import ConfigError, Fault, StoreError
 from agent.core.model import Event, Sample, Severity
 from agent.core.ports import Clock
@@ -34,6 +32,7 @@ from agent.store.database import open_store
 from agent.store.readings import Readings
 from agent.store.state import Audit, StreamStates
 from agent.supervise import Heartbeats, Supervisor, feed_watchdog, notify_service_manager
+from agent.sync.enrolment import enrolment_text
 from agent.sync.keys import load_or_create_key
 
 RECORD_LIMIT_S = 30.0
@@ -62,7 +61,9 @@ class Gateway:
         store.parent.mkdir(parents=True, exist_ok=True)
         self.database = open_store(store)
         self.key = load_or_create_key(store.with_suffix(".key"))
-        write_enrolment(store.with_name("enrolment.json"), self.owner, self.key.public)
+        store.with_name("enrolment.json").write_text(
+            enrolment_text(self.owner.site, self.owner.gateway, self.key.public), encoding="utf-8"
+        )
         self.started_ms = clock.now_ms()
         self.live = LiveValues()
         self.buses: dict[str, BusStatus] = {}
@@ -248,12 +249,6 @@ class Gateway:
             )
         )
         self._log.info("config.reloaded", detail=detail)
-
-
-def write_enrolment(path: Path, owner: Owner, key: PublicKey) -> None:
-    """Write what a ledger's operator needs to register this gateway."""
-    words = {"site": owner.site, "gateway": owner.gateway, "key": key.text}
-    path.write_text(json.dumps(words) + "\n", encoding="utf-8")
 
 
 def needs_restart(former: SiteConfig, config: SiteConfig) -> tuple[Fault, ...]:

@@ -22,11 +22,6 @@ class Enrolment:
     key: PublicKey
 
 
-def enrolment_text(site: str, gateway: str, key: PublicKey) -> str:
-    """What a gateway writes for the ledger's operator."""
-    return strict_json.encode({"site": site, "gateway": gateway, "key": key.text}).decode() + "\n"
-
-
 def read_enrolment(file: Path) -> Enrolment:
     """Read an enrolment file: one JSON object of site, gateway and key.
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agent.core.chain import SigningKey
-from agent.ledger.enrolment import enrolment_text
+from agent.sync.enrolment import enrolment_text
 from agent.sync.keys import load_or_create_key
 
 Tanshu = Callable[..., Any]

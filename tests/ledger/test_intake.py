@@ -15,11 +15,12 @@ from agent.core.chain import SigningKey
 from agent.core.model import Receipt, Window
 from agent.core.payload import Link, SealedBatch, seal
 from agent.ledger.database import open_ledger
-from agent.ledger.enrolment import enrol, enrolment_text
+from agent.ledger.enrolment import enrol
 from agent.ledger.export import export
 from agent.ledger.intake import Delivery, Intake
 from agent.ledger.storage import LedgerStorage
 from agent.ledger.verify import verify
+from agent.sync.enrolment import enrolment_text
 from agent.sync.wire import packets
 from tests.proof.evidence import ROOT, load_script
 from tests.sync.harness import (
