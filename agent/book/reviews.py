@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.book.ports import Owner
 from agent.core.errors import UsageError
 from agent.core.report.model import Decision, Department, MonthReport, Review
 from agent.core.report.month import Month
+from agent.core.report.review_record import SignedReview
 from agent.core.report.signature import figures_hash
 
 if TYPE_CHECKING:
@@ -130,6 +131,57 @@ def add_review(connection: Connection, owner: Owner, review: Review, figures: st
     )
 
 
+def receive_reviews(connection: Connection, owner: Owner, reviews: Iterable[SignedReview]) -> None:
+    """Append reviews that a gateway sent; one that is booked already is left as it is."""
+    for signed in reviews:
+        if find_review(connection, owner, signed) is None:
+            add_review(connection, owner, signed.review, signed.figures)
+
+
+def find_review(connection: Connection, owner: Owner, signed: SignedReview) -> int | None:
+    """The number under which exactly this review is booked."""
+    review = signed.review
+    row = connection.execute(
+        "SELECT reviews.id FROM reviews JOIN reviewed_figures ON hash = reviews.figures "
+        "WHERE site = ? AND gateway = ? AND month = ? AND department = ? AND name = ? "
+        "AND decision = ? AND note = ? AND settled = ? AND reviewed_ms = ? AND hash = ? "
+        "AND reviewed_figures.figures = ?",
+        (
+            owner.site,
+            owner.gateway,
+            str(review.month),
+            review.department.value,
+            review.name,
+            review.decision.value,
+            review.note,
+            json.dumps(review.settled, ensure_ascii=False),
+            review.reviewed_ms,
+            review.figures,
+            signed.figures,
+        ),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def reviews_after(
+    connection: Connection, owner: Owner, mark: int, most: int
+) -> list[tuple[int, SignedReview]]:
+    """Reviews in the order of their booking, each with the number that marks its place."""
+    rows = connection.execute(
+        "SELECT reviews.id, month, department, name, decision, note, settled, hash, reviewed_ms, "
+        "reviewed_figures.figures FROM reviews JOIN reviewed_figures ON hash = reviews.figures "
+        "WHERE site = ? AND gateway = ? AND reviews.id > ? ORDER BY reviews.id LIMIT ?",
+        (owner.site, owner.gateway, mark, most),
+    )
+    return [
+        (
+            number,
+            SignedReview(review=_review(Month.parse(month), fields), figures=figures),
+        )
+        for number, month, *fields, figures in rows
+    ]
+
+
 def reviews_of(connection: Connection, owner: Owner, month: Month) -> list[Review]:
     """All reviews of a month in the order they were given."""
     rows = connection.execute(
@@ -137,19 +189,21 @@ def reviews_of(connection: Connection, owner: Owner, month: Month) -> list[Revie
         "WHERE site = ? AND gateway = ? AND month = ? ORDER BY id",
         (owner.site, owner.gateway, str(month)),
     )
-    return [
-        Review(
-            month=month,
-            department=Department(row[0]),
-            name=row[1],
-            decision=Decision(row[2]),
-            note=row[3],
-            settled=tuple(json.loads(row[4])),
-            figures=row[5],
-            reviewed_ms=row[6],
-        )
-        for row in rows
-    ]
+    return [_review(month, row) for row in rows]
+
+
+def _review(month: Month, row: Sequence[Any]) -> Review:
+    department, name, decision, note, settled, figures, reviewed_ms = row
+    return Review(
+        month=month,
+        department=Department(department),
+        name=name,
+        decision=Decision(decision),
+        note=note,
+        settled=tuple(json.loads(settled)),
+        figures=figures,
+        reviewed_ms=reviewed_ms,
+    )
 
 
 def reviewed_figures(connection: Connection, reviews: Sequence[Review]) -> dict[str, str]:

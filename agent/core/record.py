@@ -30,8 +30,14 @@ from agent.core.record_fields import (
     text,
     word,
 )
+from agent.core.report.review_record import (
+    REVIEW_COLUMNS,
+    SignedReview,
+    decode_review,
+    review_values,
+)
 
-Record = Window | Emission | Endpoint | Event | ActivityEntry
+Record = Window | Emission | Endpoint | Event | ActivityEntry | SignedReview
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "window": (
@@ -69,6 +75,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "endpoint": ("stream", "boundary", "time", "register", "accumulated"),
     "event": ("time", "code", "subject", "severity", "detail"),
     "activity": ACTIVITY_COLUMNS,
+    "review": REVIEW_COLUMNS,
 }
 
 
@@ -93,6 +100,8 @@ def kind_of(record: Record) -> str:
             return "event"
         case ActivityEntry():
             return "activity"
+        case SignedReview():
+            return "review"
 
 
 def encode_record(record: Record) -> bytes:
@@ -154,6 +163,8 @@ def _values(record: Record) -> list[Any]:
             ]
         case ActivityEntry():
             return activity_values(record)
+        case SignedReview():
+            return review_values(record)
 
 
 def _window_values(window: Window) -> list[Any]:
@@ -260,4 +271,5 @@ _DECODERS: dict[str, Callable[[Mapping[str, Any]], Record]] = {
     "endpoint": _decode_endpoint,
     "event": _decode_event,
     "activity": decode_activity,
+    "review": decode_review,
 }

@@ -116,6 +116,7 @@ class Reports:
                 "api",
             )
             self._made.clear()
+            gateway.wake.ring()  # it is sealed now, not with the next window
             return outcome
 
     async def _work(self, month: Month, form: str, language: str) -> bytes:

@@ -10,6 +10,7 @@ import structlog
 from agent.book.activity import SqliteActivity
 from agent.book.database import Database
 from agent.book.ports import Owner
+from agent.book.reviews import receive_reviews
 from agent.book.sqlite import SqliteBook
 from agent.core.activity import ActivityEntry
 from agent.core.errors import ProofError
@@ -23,6 +24,7 @@ from agent.core.payload import (
 )
 from agent.core.ports import Clock
 from agent.core.record import Record, Unknown
+from agent.core.report.review_record import SignedReview
 from agent.ledger.booked import Booked, Keyed
 from agent.ledger.storage import Alarm, LedgerStorage
 from agent.sync.wire import decode_body, join, part_of
@@ -189,6 +191,11 @@ class Intake:
         added += self._book.add_emissions(owner, emissions)
         added += self._book.add_endpoints(owner, endpoints)
         added += SqliteActivity(self._database.connection).add_activity(owner, activity)
+        receive_reviews(
+            self._database.connection,
+            owner,
+            (record for record in records if isinstance(record, SignedReview)),
+        )
         self._book.add_events(owner, [record for record in records if isinstance(record, Event)])
         keyed: list[Keyed] = [*windows, *emissions, *endpoints, *activity]
         if added == len(keyed):

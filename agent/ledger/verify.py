@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from agent.book.database import Database
 from agent.book.ports import Owner
+from agent.book.reviews import find_review
 from agent.core.activity import ActivityEntry
 from agent.core.errors import ProofError
 from agent.core.model import Emission, Endpoint, Event, Window
@@ -18,6 +19,7 @@ from agent.core.payload import (
     verify_batch,
 )
 from agent.core.record import Record, Unknown
+from agent.core.report.review_record import SignedReview
 from agent.ledger.booked import Booked
 from agent.ledger.storage import Chain, LedgerStorage, StoredBatch
 
@@ -173,6 +175,9 @@ class _Verifier:
             key = (stored.owner, record)
             self._events[key] = self._events.get(key, 0) + 1
             return
+        if isinstance(record, SignedReview):
+            self._review(stored, record)
+            return
         found = self._booked.find(stored.owner, record)
         if found is None:
             self._find_record("missing", stored, f"not booked: {record}")
@@ -185,15 +190,26 @@ class _Verifier:
         if booked != record:
             self._find_record("differs", stored, f"booked is {booked}, signed is {record}")
 
+    def _review(self, stored: StoredBatch, record: SignedReview) -> None:
+        number = find_review(self._connection, stored.owner, record)
+        if number is None:
+            self._find_record("missing", stored, f"not booked: {record.review}")
+            return
+        self._connection.execute(
+            "INSERT INTO seen (kind, id) VALUES ('reviews', ?) ON CONFLICT DO NOTHING", (number,)
+        )
+
     def book_without_batch(self) -> None:
         """What is booked for a gateway although no batch of it says so."""
-        for table in TABLES.values():
+        owned = dict.fromkeys(TABLES.values(), "JOIN series AS owner ON owner.id = booked.series")
+        owned["reviews"] = "JOIN reviews AS owner ON owner.id = booked.id"
+        for table, owner_of in owned.items():
             rows = self._connection.execute(
-                f"SELECT site, gateway, count(*) FROM {table} AS booked "
-                "JOIN series ON series.id = booked.series WHERE NOT EXISTS "
+                f"SELECT owner.site, owner.gateway, count(*) FROM {table} AS booked {owner_of} "
+                "WHERE NOT EXISTS "
                 "(SELECT 1 FROM seen WHERE seen.kind = ? AND seen.id = booked.id) "
-                f"AND EXISTS (SELECT 1 FROM keys WHERE keys.site = series.site "
-                "AND keys.gateway = series.gateway) GROUP BY site, gateway",
+                "AND EXISTS (SELECT 1 FROM keys WHERE keys.site = owner.site "
+                "AND keys.gateway = owner.gateway) GROUP BY owner.site, owner.gateway",
                 (table,),
             ).fetchall()
             for site, gateway, count in rows:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.book.activity import SqliteActivity
 from agent.book.ports import Owner
+from agent.book.reviews import reviews_after
 from agent.book.sqlite import SqliteBook
 from agent.core.chain import SigningKey
 from agent.core.payload import Link, seal
@@ -52,6 +54,7 @@ class Sealer:
             ("endpoint", book.endpoints_after),
             ("event", book.events_after),
             ("activity", SqliteActivity(connection).activity_after),
+            ("review", partial(reviews_after, connection)),
         ):
             room = MOST_RECORDS - len(records)
             rows = fetch(self._owner, batches.seal_mark(kind), room) if room else []

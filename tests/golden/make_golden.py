@@ -28,6 +28,9 @@ from agent.core.model import (  # noqa: E402
 )
 from agent.core.payload import Link, SealedBatch, seal  # noqa: E402
 from agent.core.receipt import encode_receipt  # noqa: E402
+from agent.core.report.model import Decision, Department, Review  # noqa: E402
+from agent.core.report.month import Month  # noqa: E402
+from agent.core.report.review_record import SignedReview  # noqa: E402
 
 GATEWAY_SEED = sha256(b"tanshu golden gateway").digest()
 LEDGER_SEED = sha256(b"tanshu golden ledger").digest()
@@ -35,6 +38,7 @@ SITE, GATEWAY = "plant-1", "gw-01"
 FORMER_EPOCH = "00112233445566778899aabbccddeeff"
 EPOCH = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 ACTIVITY_EPOCH = "ac71ac71ac71ac71ac71ac71ac71ac71"
+REVIEW_EPOCH = "5e715e715e715e715e715e715e715e71"
 START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 LENGTH_MS = 900_000
 
@@ -156,6 +160,39 @@ def activity_batch() -> SealedBatch:
     )
 
 
+def review_batch() -> SealedBatch:
+    """A month returned, then signed, with the figures that were read."""
+    figures = (
+        '{"month":"2026-01","schema":1,"site":"plant-1","sources":{"f103-gas":{"kgco2e":"0.3"}}}'
+    )
+    reviews = [
+        Review(
+            month=Month(2026, 1),
+            department=department,
+            name="李四",
+            decision=decision,
+            note=note,
+            figures=sha256(figures.encode()).hexdigest(),
+            reviewed_ms=START_MS + 32 * 86_400_000 + number,
+            settled=settled,
+        )
+        for number, (department, decision, note, settled) in enumerate(
+            [
+                (Department.PRODUCTION, Decision.RETURNED, '"F-103"\u2028', ()),
+                (Department.PRODUCTION, Decision.ACCEPTED, "", ("completeness.estimated:x",)),
+            ]
+        )
+    ]
+    return seal(
+        [SignedReview(review=review, figures=figures) for review in reviews],
+        site=SITE,
+        gateway=GATEWAY,
+        epoch=REVIEW_EPOCH,
+        previous=None,
+        key=SigningKey.from_seed(GATEWAY_SEED),
+    )
+
+
 def files() -> dict[str, bytes]:
     """Name and bytes of every golden file."""
     gateway, ledger = SigningKey.from_seed(GATEWAY_SEED), SigningKey.from_seed(LEDGER_SEED)
@@ -187,6 +224,7 @@ def files() -> dict[str, bytes]:
     }
     made = {f"batch-{batch.link.seq}.txt": batch.data for batch in sealed}
     made["batch-activity.txt"] = activity_batch().data
+    made["batch-review.txt"] = review_batch().data
     made["chain.batches"] = b"".join(batch.data for batch in sealed)
     for name, value in (("receipt", receipt), ("receipt-none", none_yet), ("receipt-whole", whole)):
         made[f"{name}.txt"] = encode_receipt(value, time_ms=START_MS + 3_000_000, key=ledger)

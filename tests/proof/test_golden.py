@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,9 @@ from agent.core.errors import ProofError
 from agent.core.model import Event, Receipt, Window
 from agent.core.payload import Link, check_follows, decode_records, parse_batch, verify_batch
 from agent.core.receipt import decode_receipt
+from agent.core.record import COLUMNS, decode_record, encode_record
+from agent.core.report.review_record import SignedReview
+from agent.core.report.signature import figures_hash
 from tests.proof.evidence import GOLDEN, ROOT, facts, golden, load_script
 
 verifier = load_script(ROOT / "scripts" / "verify_batches.py")
@@ -57,6 +61,20 @@ def test_activity_comes_back_as_it_went_in() -> None:
     assert (of_a_batch.start_ms, of_a_batch.batch) == (None, "B-2026/017")
 
 
+def test_reviews_come_back_as_they_went_in() -> None:
+    batch = parse_batch(golden("batch-review.txt"))
+    verify_batch(batch, PublicKey.from_text(facts()["gateway_key"]))
+    returned, signed = decode_records(batch)
+    assert isinstance(returned, SignedReview)
+    assert (returned.review.decision, returned.review.note) == ("returned", '"F-103"\u2028')
+    assert isinstance(signed, SignedReview)
+    assert signed.review.settled == ("completeness.estimated:x",)
+    assert figures_hash(signed.figures) == signed.review.figures
+    line = encode_record(replace(signed, figures=signed.figures + " "))
+    with pytest.raises(ProofError, match="not those that it signs"):
+        decode_record(line, COLUMNS)
+
+
 def test_receipts_come_back_as_they_went_in() -> None:
     ledger = PublicKey.from_text(facts()["ledger_key"])
     hashes = facts()["batch_hashes"]
@@ -96,6 +114,7 @@ def test_a_cut_tail_contradicts_the_receipt() -> None:
     enrolled = [{"site": "plant-1", "gateway": "gw-01", "key": facts()["gateway_key"]}]
     assert verifier.verify([shorter], enrolled)
     assert verifier.verify([golden("batch-activity.txt")], enrolled)
+    assert verifier.verify([golden("batch-review.txt")], enrolled)
     with pytest.raises(verifier.Broken):
         verifier.verify([shorter], enrolled, [golden("receipt-whole.txt")], facts()["ledger_key"])
     with pytest.raises(verifier.Broken):
