@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
@@ -16,11 +16,12 @@ from agent.config.rules import Rules
 from agent.config.site import MeterPlan, SourcePlan
 from agent.config.source_factor import SourceFactor, source_factor
 from agent.core.model import PointRole, PointSpec, StreamKind, StreamSpec
-from agent.core.units import integral_unit
+from agent.core.units import AMOUNT_UNITS, integral_unit
 
 _SHARE_TOLERANCE = 1e-9
 _FLOAT_COUNTS = 1 << 24  # a 32-bit float counts no further in steps of one
 _ROLES_WITH_AMOUNT = (PointRole.COUNTER, PointRole.RATE)
+DERIVED_KINDS = ("manual", "virtual", "indirect")  # «kind.id» is a stream without a meter
 
 Plans = Mapping[str, MeterPlan]
 
@@ -36,7 +37,7 @@ def check_devices(draft: Draft, plans: Plans) -> None:
     for item in draft.written("device", sections.Device):
         draft.refer(item, "unit", "unit", sections.Unit, item.section.unit)
         _check_streams(draft, item, plans)
-        _check_load(draft, item, plans)
+        check_load(draft, item, plans)
         _check_conditions(draft, item, plans)
 
 
@@ -48,14 +49,14 @@ def check_sources(
     for item in draft.written("source", sections.Source):
         device = draft.refer(item, "device", "device", sections.Device, item.section.device)
         factor = source_factor(draft, item, rules, library, zone)
-        point = _point_of(draft, item, "stream", item.section.stream, plans)
+        point = _counted_by(draft, item, "stream", item.section.stream, plans)
         if isinstance(point, str):
             draft.leave_out(item, point)
         if device is None or factor is None or not isinstance(point, PointSpec):
             continue
         if not _has_amount(draft, item, "stream", item.section.stream, point):
             continue
-        _check_unit(draft, item, point, factor, plans)
+        _check_unit(draft, item, factor, plans)
         section = _with_share(draft, item, device.section)
         if not item.is_left_out():
             found[item.id] = SourcePlan(
@@ -69,9 +70,12 @@ def check_sources(
 
 
 def used_streams(
-    draft: Draft, plans: Plans, sources: Mapping[str, SourcePlan]
+    draft: Draft,
+    plans: Plans,
+    sources: Mapping[str, SourcePlan],
+    others: Iterable[str] = (),
 ) -> dict[str, StreamSpec]:
-    """The streams that devices or sources use, with the load that scales an estimate."""
+    """The streams that devices, sources or others use, with the load that scales an estimate."""
     loads: dict[str, str | None] = {}
     devices = {item.id: item.section for item in draft.kept("device", sections.Device)}
     for device in devices.values():
@@ -80,14 +84,27 @@ def used_streams(
     for source in sources.values():
         name = source.section.stream
         loads[name] = loads.get(name) or devices[source.section.device].load
+    for name in others:
+        loads.setdefault(name, None)
     streams = {}
     for name, load in loads.items():
+        if name in draft.derived:
+            continue
         meter, _, point = name.partition(".")
         plan = plans[meter]
         spec = next(spec for spec in plan.points if spec.id == point)
         _warn_of_float_totaliser(draft, plan, spec)
         streams[name] = replace(stream_of(plan, spec), load=load)
-    return streams
+    return {**streams, **draft.derived}
+
+
+def stream_named(draft: Draft, name: str, plans: Plans) -> StreamSpec:
+    """The stream of a name that was found before."""
+    if name in draft.derived:
+        return draft.derived[name]
+    meter, _, point = name.partition(".")
+    plan = plans[meter]
+    return stream_of(plan, next(spec for spec in plan.points if spec.id == point))
 
 
 def stream_of(plan: MeterPlan, point: PointSpec) -> StreamSpec:
@@ -106,9 +123,31 @@ def stream_of(plan: MeterPlan, point: PointSpec) -> StreamSpec:
     )
 
 
-def _point_of(
+def _counted_by(
     draft: Draft,
     item: Item[sections.Device] | Item[sections.Source],
+    key: str,
+    name: str,
+    plans: Plans,
+) -> PointSpec | str | None:
+    """As `_point_of`, but the name may also be that of a stream that is no point of a meter."""
+    stream = draft.derived.get(name)
+    if stream is not None:
+        role = PointRole.COUNTER if stream.unit in AMOUNT_UNITS else PointRole.GAUGE
+        return PointSpec(id=name, quantity=stream.quantity, unit=stream.unit, role=role)
+    kind, dot, table = name.partition(".")
+    if not dot or kind not in DERIVED_KINDS:
+        return _point_of(draft, item, key, name, plans)
+    root = draft.root_of(kind, table)
+    if root is None:
+        hint = nearest(table, draft.names(kind))
+        draft.reject(item, key, f'there is no {kind} stream "{table}"', hint)
+    return root
+
+
+def _point_of(
+    draft: Draft,
+    item: Item[sections.Device] | Item[sections.Source] | Item[sections.Manual],
     key: str,
     name: str,
     plans: Plans,
@@ -159,7 +198,7 @@ def _check_streams(draft: Draft, item: Item[sections.Device], plans: Plans) -> N
         seen.add(part.stream)
         if part.share == 0:
             draft.reject(item, f"{key}.share", "0 takes nothing", "a share, or remove the stream")
-        point = _point_of(draft, item, key, part.stream, plans)
+        point = _counted_by(draft, item, key, part.stream, plans)
         if isinstance(point, str):
             missing.append((point, part.stream))
         elif point is not None and _has_amount(draft, item, key, part.stream, point):
@@ -174,12 +213,17 @@ def _check_streams(draft: Draft, item: Item[sections.Device], plans: Plans) -> N
     item.section = msgspec.structs.replace(item.section, streams=tuple(kept))
 
 
-def _miss(draft: Draft, item: Item[sections.Device], root: str, what: str) -> None:
+def _miss(
+    draft: Draft, item: Item[sections.Device] | Item[sections.Manual], root: str, what: str
+) -> None:
     if not item.is_left_out():
-        draft.miss(root, f"{what} of device {item.id}")
+        draft.miss(root, f"{what} of {item.kind} {item.id}")
 
 
-def _check_load(draft: Draft, item: Item[sections.Device], plans: Plans) -> None:
+def check_load(
+    draft: Draft, item: Item[sections.Device] | Item[sections.Manual], plans: Plans
+) -> None:
+    """The load of a device, or of a meter that people read, is a gauge or a rate."""
     name = item.section.load
     if name is None:
         return
@@ -206,19 +250,20 @@ def _check_conditions(draft: Draft, item: Item[sections.Device], plans: Plans) -
 def _check_unit(
     draft: Draft,
     item: Item[sections.Source],
-    point: PointSpec,
     factor: SourceFactor,
     plans: Plans,
 ) -> None:
     source = item.section
-    plan = plans[source.stream.partition(".")[0]]
-    stream = stream_of(plan, point)
+    stream = stream_named(draft, source.stream, plans)
     if stream.unit == factor.stream_unit:
         return
+    plan = plans.get(source.stream.partition(".")[0])
     fitting = [
         f"{plan.id}.{other.id}"
-        for other in plan.points
-        if other.role in _ROLES_WITH_AMOUNT and stream_of(plan, other).unit == factor.stream_unit
+        for other in (plan.points if plan else ())
+        if plan
+        and other.role in _ROLES_WITH_AMOUNT
+        and stream_of(plan, other).unit == factor.stream_unit
     ]
     subject = source.fuel if source.kind == "fuel" else source.kind
     draft.reject(
@@ -254,9 +299,9 @@ def _with_share(
 def _warn_of_double_use(draft: Draft, sources: Mapping[str, SourcePlan], plans: Plans) -> None:
     users: dict[tuple[str, str], list[SourcePlan]] = {}
     for source in sources.values():
-        meter, _, name = source.section.stream.partition(".")
-        point = next(spec for spec in plans[meter].points if spec.id == name)
-        unit = stream_of(plans[meter], point).unit
+        name = source.section.stream
+        meter = name if name in draft.derived else name.partition(".")[0]
+        unit = stream_named(draft, source.section.stream, plans).unit
         users.setdefault((meter, unit), []).append(source)
     for (meter, unit), sharing in users.items():
         total = sum(source.section.share for source in sharing)

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from agent.config import sections
 from agent.config.faults import Faults, nearest
 from agent.config.tables import bare, read_table, show
+from agent.core.model import StreamSpec
 
 S = TypeVar("S", bound=sections.Section)
 
@@ -37,6 +38,7 @@ class Draft:
 
     def __init__(self, tables: Mapping[str, Any], faults: Faults) -> None:
         self.faults = faults
+        self.derived: dict[str, StreamSpec] = {}  # streams that are no point of a meter
         self._items: dict[str, list[Item[Any]]] = {kind: [] for kind in sections.LISTS}
         self._broken: dict[str, dict[str, str]] = {kind: {} for kind in sections.LISTS}
         self._left_out: dict[str, list[str]] = {}

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 Id = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=64)]
 Positive = Annotated[float, Meta(gt=0)]
 Percent = Annotated[float, Meta(ge=0, le=100)]
+TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 
 
@@ -109,6 +110,7 @@ class Meter(Section, frozen=True, kw_only=True):
     points: tuple[OwnPoint, ...] = ()
     parent: Id | None = None
     accuracy_class: Positive | None = None
+    unmetered_pct: Percent = 0.0  # of a master meter: what its submeters are known not to count
     reference: Reference | None = None
     ratio: Positive = 1.0  # CT × PT ratio where the meter does not apply it itself
     timeout_s: Positive | None = None
@@ -130,6 +132,57 @@ class Device(Section, frozen=True, kw_only=True):
     streams: tuple[StreamShare, ...] = ()
     load: str | None = None
     conditions: tuple[str, ...] = ()
+
+
+class Shift(Section, frozen=True, kw_only=True):
+    """A shift of the site, by the local time at which it begins."""
+
+    id: Id
+    start: TimeOfDay
+    name: str = ""
+
+
+class Manual(Section, frozen=True, kw_only=True):
+    """A meter that people read; its stream is «manual.<id>»."""
+
+    id: Id
+    quantity: str
+    unit: str  # of what is written down; the stream counts its canonical unit
+    name: str = ""
+    form: Literal["register", "amount"] = "register"
+    every: Literal["hour", "shift", "day"] = "shift"
+    at: tuple[TimeOfDay, ...] = ()  # local times; the site's shifts, or midnight, without them
+    grace_min: Positive | None = None  # after this a reading is overdue
+    resolution: Annotated[float, Meta(ge=0)] = 0.0
+    modulus: Positive | None = None
+    low_per_h: Annotated[float, Meta(ge=0)] | None = None
+    high_per_h: Positive | None = None
+    max_rate_per_h: Positive | None = None
+    peers: tuple[str, ...] = ()
+    peer_share: Annotated[float, Meta(gt=0, le=10)] = 0.2
+    load: str | None = None
+
+
+class Virtual(Section, frozen=True, kw_only=True):
+    """A stream computed from others; its name is «virtual.<id>»."""
+
+    id: Id
+    formula: str
+    unit: str
+    name: str = ""
+    quantity: str = ""
+
+
+class Indirect(Section, frozen=True, kw_only=True):
+    """What no meter counts, estimated by a fitted model; its stream is «indirect.<id>»."""
+
+    id: Id
+    inputs: Annotated[tuple[str, ...], Meta(min_length=1, max_length=12)]
+    unit: str
+    name: str = ""
+    quantity: str = ""
+    intercept: bool = True  # without it the model is a ratio: nothing in, nothing out
+    booked: bool = True  # without it the relation is fitted and shown only
 
 
 class FactorChange(Section, frozen=True, kw_only=True):
@@ -208,6 +261,10 @@ LISTS: dict[str, type[Section]] = {
     "unit": Unit,
     "bus": Bus,
     "meter": Meter,
+    "shift": Shift,
+    "manual": Manual,
+    "virtual": Virtual,
+    "indirect": Indirect,
     "device": Device,
     "source": Source,
     "target": Target,
@@ -221,16 +278,20 @@ __all__ = [
     "Device",
     "FactorChange",
     "Gateway",
+    "Indirect",
     "Log",
+    "Manual",
     "Meter",
     "OwnPoint",
     "Reference",
     "Section",
+    "Shift",
     "Site",
     "Source",
     "Store",
     "StreamShare",
     "Target",
     "Unit",
+    "Virtual",
     "Web",
 ]
