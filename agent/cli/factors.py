@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent.cli.options import WIDE, find_site_file, json_option, site_option
-from agent.core.errors import ConfigError, StoreError, UsageError
+from agent.core.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from agent.config.factor_diff import PackDiff
@@ -182,38 +180,13 @@ def _read_and_compare(file: Path, against: str | None) -> tuple[Pack, PackDiff]:
     return pack, compare(pack, library(), against)
 
 
-def file_name(pack: Pack) -> str:
-    """How the site's folder names the file of a set."""
-    slug = re.sub(r"[^a-z0-9]+", "-", pack.set.id.casefold()).strip("-")
-    return f"{pack.set.kind}-{slug}.toml"
-
-
 def _install(file: Path, pack: Pack, folder: Path) -> Path:
     """A copy under a name made of kind and set; what it replaces is kept under its version."""
-    from agent.config.factors import read_pack
-    from agent.config.faults import Faults
+    from agent.config.factor_install import FactorFile, install, prepare
 
-    target = folder / file_name(pack)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        content = file.read_bytes()
-        if target.exists():
-            former = read_pack(target, Faults(target.name))
-            version = "broken" if former is None else former.set.version
-            target.replace(target.with_name(f"{target.name}.{version}"))
-        draft = target.with_name(f".{target.name}.new")
-        with draft.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(target)
-    except OSError as error:
-        raise StoreError(
-            f"cannot be written: {error.strerror}",
-            where=str(target),
-            hint="name a folder with --to, or ask for the right to write it",
-        ) from error
-    return target
+    files = [FactorFile(kind=pack.set.kind, id=pack.set.id, content=file.read_bytes())]
+    prepare(folder, files)
+    return install(folder, files)[0]
 
 
 def _names(row: Named) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.factors import file_name
 from agent.core.errors import StoreError
 
 if TYPE_CHECKING:
@@ -24,10 +23,11 @@ def foreseen(site: Path, folder: Path, file: Path, pack: Pack) -> list[MonthChan
     """Differences per source and month, computed on the gateway's file without writing to it."""
     from agent.book.database import sqlite3
     from agent.book.ports import Owner
+    from agent.config.factor_install import file_name
     from agent.daemon.service import load_config
     from agent.pipeline.recalculate import preview
 
-    with _candidate(folder, file, file_name(pack)):
+    with _candidate(folder, file, file_name(pack.set.kind, pack.set.id)):
         config, _ = load_config(site)
     store = config.path.parent / config.store.path
     if not store.exists():

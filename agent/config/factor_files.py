@@ -15,7 +15,7 @@ import msgspec
 from agent.config.factor_rows import ROWS, FactorSet, Named
 from agent.config.faults import Faults
 from agent.config.tables import read_table
-from agent.config.toml import read_toml
+from agent.config.toml import parse_toml, read_content
 from agent.core.errors import ConfigError, Fault
 
 VERSION_DIGITS = 12
@@ -64,10 +64,8 @@ class FactorFiles:
     def _heads(self) -> tuple[_Head, ...]:
         heads: dict[tuple[str, str], _Head] = {}
         for path, content in self._contents:
-            kind, name, year = (
-                found[1].decode("utf-8", "replace") if (found := wanted.search(content)) else ""
-                for wanted in (_KIND, _ID, _DATA_YEAR)
-            )
+            kind, name = stated_set(content)
+            year = _stated(_DATA_YEAR, content)
             head = _Head(path=path, kind=kind, id=name, data_year=int(year) if year else None)
             heads[kind, name or str(path)] = head
         return tuple(heads.values())
@@ -128,12 +126,27 @@ class FactorFiles:
         return self._parsed[head.path]
 
 
+def stated_set(content: bytes) -> tuple[str, str]:
+    """Kind and id that the head of a factor file states; empty where it states none."""
+    return _stated(_KIND, content), _stated(_ID, content)
+
+
+def _stated(wanted: re.Pattern[bytes], content: bytes) -> str:
+    found = wanted.search(content)
+    return found[1].decode("utf-8", "replace") if found else ""
+
+
 def read_pack(path: Path, faults: Faults) -> Pack | None:
     """One factor file; None with its faults noted if it cannot be used."""
-    read = read_toml(path, faults)
-    if read is None:
+    content = read_content(path, faults)
+    return None if content is None else parse_pack(content, faults)
+
+
+def parse_pack(content: bytes, faults: Faults) -> Pack | None:
+    """The set of a factor file's bytes; None with its faults noted if it cannot be used."""
+    tables = parse_toml(content, faults)
+    if tables is None:
         return None
-    content, tables = read
     version = hashlib.sha256(content).hexdigest()[:VERSION_DIGITS]
     head = tables.get("set")
     written = {**head, "version": version} if isinstance(head, dict) else head

@@ -14,12 +14,23 @@ _PLACE = re.compile(r"\s*\((?:at )?(line \d+, column \d+|end of document)\)\s*$"
 
 def read_toml(path: Path, faults: Faults) -> tuple[bytes, dict[str, Any]] | None:
     """The file's bytes and tables; None with a fatal fault if it cannot be read or parsed."""
+    content = read_content(path, faults)
+    tables = None if content is None else parse_toml(content, faults)
+    return None if content is None or tables is None else (content, tables)
+
+
+def read_content(path: Path, faults: Faults) -> bytes | None:
+    """The file's bytes; None with a fatal fault if it cannot be read."""
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
         faults.add("-", f"cannot be read: {reason}", f"check {path}", fatal=True)
         return None
+
+
+def parse_toml(content: bytes, faults: Faults) -> dict[str, Any] | None:
+    """The tables of a TOML text; None with a fatal fault if it cannot be parsed."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -27,7 +38,7 @@ def read_toml(path: Path, faults: Faults) -> tuple[bytes, dict[str, Any]] | None
         faults.add(f"line {line}", "not UTF-8", "save the file as UTF-8", fatal=True)
         return None
     try:
-        return content, tomllib.loads(text.removeprefix("\ufeff"))
+        return tomllib.loads(text.removeprefix("\ufeff"))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         message = str(error)
         place = _PLACE.search(message)
