@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from agent.config import sections
 from agent.config.check_buses import check_buses, check_meters
+from agent.config.check_manual import check_manual, with_peers
 from agent.config.check_site import FILE_KEYS, check_site, check_targets, probe_files, zone_of
 from agent.config.check_sources import check_devices, check_places, check_sources, used_streams
 from agent.config.draft import Draft
@@ -66,11 +67,13 @@ def read_site(
     check_places(draft)
     check_buses(draft, probe_ports=probe_ports)
     meters = check_meters(draft, window_s=assumed.window_s)
+    manual = check_manual(draft, meters, zone_of(assumed))
     check_devices(draft, meters)
     factors, broken = usable_library()
     faults.extend(broken)
     sources = check_sources(draft, meters, rules, factors, zone_of(assumed))
     streams = used_streams(draft, meters, sources)
+    manual = with_peers(draft, manual, streams)
     check_targets(draft)
     if probe_ports:
         probe_files(draft, path.parent)
@@ -96,6 +99,7 @@ def read_site(
         sources=sources,
         targets=_sections(draft, "target", sections.Target),
         hash=hashlib.sha256(content).hexdigest(),
+        manual=manual,
     )
     return config, faults.found
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.config import sections
-from agent.core.model import FactorRef, GasRates, PointSpec, StreamSpec
+from agent.core.manual import ManualSpec
+from agent.core.model import FactorRef, GasRates, PointSpec, StreamKind, StreamSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +86,20 @@ class SiteConfig:
     sources: Mapping[str, SourcePlan]
     targets: tuple[sections.Target, ...]
     hash: str  # SHA-256 of the file's bytes
+    manual: Mapping[str, ManualSpec] = field(default_factory=dict)  # by stream
 
     @property
     def window_ms(self) -> int:
         return self.site.window_s * 1000
+
+    @property
+    def metered(self) -> dict[str, StreamSpec]:
+        """The streams that are cut from the readings of a meter."""
+        return {
+            name: stream
+            for name, stream in self.streams.items()
+            if stream.kind in (StreamKind.COUNTER, StreamKind.RATE)
+        }
 
     def meters_of(self, bus: str) -> tuple[MeterPlan, ...]:
         """The meters on one bus in the order of the file."""

@@ -96,11 +96,25 @@ class StreamKind(StrEnum):
 
     COUNTER = "counter"
     RATE = "rate"
+    MANUAL = "manual"  # written down by people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replacement:
+    """A declared exchange of a meter: its register ended at one number and began at another."""
+
+    at_ms: int
+    old_end: float
+    new_start: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSpec:
-    """A stream: one counter or rate point of a meter, with what is physically possible."""
+    """A stream: one counter or rate point of a meter, with what is physically possible.
+
+    ``relative_resolution`` is the share of its value in steps of which a floating-point register
+    counts: 2^-23 for single precision. ``replacements`` are in order of time.
+    """
 
     id: str  # «meter.point»
     kind: StreamKind
@@ -111,6 +125,8 @@ class StreamSpec:
     max_rate_per_h: float | None
     period_ms: int
     load: str | None = None  # gauge point whose mean scales an estimate
+    relative_resolution: float = 0.0
+    replacements: tuple[Replacement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
