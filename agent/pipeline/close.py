@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,11 +16,9 @@ import numpy.typing as npt
 
 from agent.book.ports import Owner
 from agent.book.sqlite import SqliteBook
-from agent.config.site import SiteConfig, SourcePlan
-from agent.core.carbon.booking import emission_of
+from agent.config.site import SiteConfig
 from agent.core.gaps.load import LoadSeries
 from agent.core.model import (
-    Emission,
     Event,
     Provenance,
     Sample,
@@ -31,6 +29,7 @@ from agent.core.model import (
 from agent.core.streamstate import StreamState
 from agent.core.timebase import HOUR_MS, ceil_boundary, floor_boundary, iso_utc
 from agent.core.windows import Closing, close_windows
+from agent.pipeline.booking import Booking
 from agent.store.history import History
 from agent.store.readings import Readings, Series
 from agent.store.state import StreamStates
@@ -57,7 +56,7 @@ class Closed:
 
 def settle_ms(config: SiteConfig) -> int:
     """How long after a boundary a window is closed: the slowest meter has answered by then."""
-    slowest_ms = max((stream.period_ms for stream in config.streams.values()), default=1000)
+    slowest_ms = max((stream.period_ms for stream in config.metered.values()), default=1000)
     return 2 * slowest_ms + 1000
 
 
@@ -73,15 +72,14 @@ class WindowCloser:
         self, config: SiteConfig, owner: Owner, readings: Readings, latest: Latest
     ) -> None:
         self._config = config
+        self._metered = config.metered
         self._owner = owner
         self._readings = readings
         self._latest = latest
         self._held_loads: dict[str, tuple[int, float]] = {}
         self._damaged: set[tuple[str, int]] = set()  # found in sealed hours
         self._told_damaged: set[tuple[str, int]] = set()
-        self._sources: dict[str, list[SourcePlan]] = {}
-        for source in config.sources.values():
-            self._sources.setdefault(source.section.stream, []).append(source)
+        self._booking = Booking(owner, config.sources.values())
 
     def due_until_ms(self, now_ms: int) -> int:
         """The last window boundary that can be closed now."""
@@ -96,7 +94,7 @@ class WindowCloser:
         states = StreamStates(connection).load()
         closed_to = [
             StreamState.from_json(text).closed_to_ms if text else None
-            for text in (states[stream][1] for stream in self._config.streams)
+            for text in (states[stream][1] for stream in self._metered)
         ]
         begun = [time_ms for time_ms in closed_to if time_ms is not None]
         if not closed_to or (len(begun) == len(closed_to) and min(begun) >= target_ms):
@@ -114,7 +112,7 @@ class WindowCloser:
         saved: dict[str, str] = {}
         events: list[Event] = []
         for name, (state, series, loads) in self._inputs(connection, known, now_ms).items():
-            stream = self._config.streams[name]
+            stream = self._metered[name]
             length_ms, end_ms = self._cutting(state, until_ms)
             closing = close_windows(
                 stream,
@@ -142,11 +140,8 @@ class WindowCloser:
                 saved[name] = closing.state.to_json()
                 self._hold_load(name, loads, closing.state.resume_ms)
         events += self._damage_events(now_ms)
-        windows = self._numbered(book, windows)
-        emissions = self._emissions(book, windows)
+        windows, emissions = self._booking.add(book, windows)
         book.add_events(self._owner, events)
-        book.add_windows(self._owner, windows)
-        book.add_emissions(self._owner, emissions)
         states.save(saved)
         return Closed(
             until_ms=until_ms,
@@ -217,7 +212,7 @@ class WindowCloser:
     ) -> dict[str, tuple[StreamState | None, Series, LoadSeries | None]]:
         states: dict[str, StreamState | None] = {}
         from_ms: dict[str, int] = {}
-        for name in self._config.streams:
+        for name in self._metered:
             since_ms, text = known[name]
             state = StreamState.from_json(text) if text else None
             state = states[name] = state and state.for_length(self._config.window_ms)
@@ -229,7 +224,7 @@ class WindowCloser:
             name: (
                 state,
                 found[name, name],
-                self._load_series(self._config.streams[name].load, name, found),
+                self._load_series(self._metered[name].load, name, found),
             )
             for name, state in states.items()
         }
@@ -248,7 +243,7 @@ class WindowCloser:
         found: dict[tuple[str, str], Series] = {}
         for names in groups.values():
             start_ms = min(from_ms[name] for name in names)
-            loads = {name: self._config.streams[name].load for name in names}
+            loads = {name: self._metered[name].load for name in names}
             points = [*names, *{load for load in loads.values() if load}]
             read = history.good(points, start_ms, to_ms)
             for name in names:
@@ -288,33 +283,6 @@ class WindowCloser:
                 int(loads.times_ms[before]),
                 float(loads.values[before]),
             )
-
-    def _numbered(self, book: SqliteBook, windows: list[Window]) -> list[Window]:
-        keys = [(window.stream, window.start_ms, window.length_ms) for window in windows]
-        revisions = book.next_revisions(self._owner, "stream", keys)
-        return [
-            replace(window, revision=revisions[key])
-            for window, key in zip(windows, keys, strict=True)
-        ]
-
-    def _emissions(self, book: SqliteBook, windows: list[Window]) -> list[Emission]:
-        drafts = [
-            emission_of(
-                source.id,
-                window,
-                source.factor_at(window.start_ms),
-                gases=source.gases_at(window.start_ms),
-                share=source.section.share,
-                uncertainty_activity_pct=source.section.uncertainty_activity_pct or 0.0,
-            )
-            for window in windows
-            for source in self._sources.get(window.stream, ())
-        ]
-        keys = [(draft.source, draft.start_ms, draft.length_ms) for draft in drafts]
-        revisions = book.next_revisions(self._owner, "source", keys)
-        return [
-            replace(draft, revision=revisions[key]) for draft, key in zip(drafts, keys, strict=True)
-        ]
 
 
 def _never_read_event(stream: str, since_ms: int) -> Event:

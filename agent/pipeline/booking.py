@@ -1,0 +1,63 @@
+"""Windows of streams into the book, with the emissions of the sources that they feed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from agent.book.ports import Owner
+from agent.book.sqlite import SqliteBook
+from agent.config.site import SourcePlan
+from agent.core.carbon.booking import BookedWindow, emissions_of
+from agent.core.model import Emission, Window
+
+
+class Booking:
+    """Gives draft windows their revisions and computes what their sources emitted."""
+
+    def __init__(self, owner: Owner, sources: Iterable[SourcePlan]) -> None:
+        self._owner = owner
+        self._sources: dict[str, list[SourcePlan]] = {}
+        for source in sources:
+            self._sources.setdefault(source.section.stream, []).append(source)
+
+    def add(
+        self, book: SqliteBook, drafts: Sequence[Window]
+    ) -> tuple[list[Window], list[Emission]]:
+        """Book windows under their next revisions, and their emissions; returns both."""
+        windows = self.numbered(book, drafts)
+        emissions = self.emissions(book, windows)
+        book.add_windows(self._owner, windows)
+        book.add_emissions(self._owner, emissions)
+        return windows, emissions
+
+    def numbered(self, book: SqliteBook, drafts: Sequence[Window]) -> list[Window]:
+        """The windows with the revisions that they must carry."""
+        keys = [(window.stream, window.start_ms, window.length_ms) for window in drafts]
+        revisions = book.next_revisions(self._owner, "stream", keys)
+        return [
+            replace(window, revision=revisions[key])
+            for window, key in zip(drafts, keys, strict=True)
+        ]
+
+    def emissions(self, book: SqliteBook, windows: Iterable[Window]) -> list[Emission]:
+        """The emissions of all sources of the windows, with their revisions."""
+        drafts = emissions_of(
+            [
+                BookedWindow(
+                    source=source.id,
+                    window=window,
+                    factor=source.factor_at(window.start_ms),
+                    gases=source.gases_at(window.start_ms),
+                    share=source.section.share,
+                    uncertainty_activity_pct=source.section.uncertainty_activity_pct or 0.0,
+                )
+                for window in windows
+                for source in self._sources.get(window.stream, ())
+            ]
+        )
+        keys = [(draft.source, draft.start_ms, draft.length_ms) for draft in drafts]
+        revisions = book.next_revisions(self._owner, "source", keys)
+        return [
+            replace(draft, revision=revisions[key]) for draft, key in zip(drafts, keys, strict=True)
+        ]
