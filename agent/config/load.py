@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from agent.config import sections
 from agent.config.check_buses import check_buses, check_meters
+from agent.config.check_factors import check_factors
 from agent.config.check_manual import check_manual, with_peers
 from agent.config.check_site import FILE_KEYS, check_site, check_targets, probe_files, zone_of
 from agent.config.check_sources import check_devices, check_places, check_sources, used_streams
@@ -59,6 +60,12 @@ def read_site(
     store = read_table(sections.Store, tables.get("store", {}), "store", faults, fatal=True)
     web = _read_leniently(sections.Web, tables, "web", faults)
     log = _read_leniently(sections.Log, tables, "log", faults)
+    packs = check_factors(
+        _read_leniently(sections.Factors, tables, "factors", faults),
+        faults,
+        path.parent,
+        has_targets=bool(tables.get("target")),
+    )
     # with a faulty [site] the rest is still checked, under the defaults
     assumed = site or sections.Site(id="site")
     rules = check_site(assumed, faults) or rules_named(sections.Site(id="site").rules)
@@ -99,6 +106,7 @@ def read_site(
         sources=sources,
         targets=_sections(draft, "target", sections.Target),
         hash=hashlib.sha256(content).hexdigest(),
+        factors=packs,
         manual=manual,
     )
     return config, faults.found

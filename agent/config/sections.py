@@ -243,6 +243,16 @@ class Store(Section, frozen=True, kw_only=True):
     readings_days: Positive = 3.0  # row readings kept before only sealed blocks remain
 
 
+class Factors(Section, frozen=True, kw_only=True):
+    """Where newer factor packs come from, and whose signature they need."""
+
+    keys: tuple[str, ...] = ()  # public keys of issuers, «ed25519:…»
+    sources: tuple[str, ...] = ()  # folders, https addresses of an index, «ledger»
+    usb: bool = False  # folders «tanshu-factors» on mounted removable media
+    check: Literal["daily", "weekly", "never"] = "daily"
+    ca: str | None = None  # authority of the https addresses where the system's do not know it
+
+
 class Log(Section, frozen=True, kw_only=True):
     format: Literal["console", "json"] = "console"
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -254,6 +264,7 @@ SECTIONS: dict[str, type[Section]] = {
     "web": Web,
     "store": Store,
     "log": Log,
+    "factors": Factors,
 }
 
 LISTS: dict[str, type[Section]] = {
@@ -277,6 +288,7 @@ __all__ = [
     "Bus",
     "Device",
     "FactorChange",
+    "Factors",
     "Gateway",
     "Indirect",
     "Log",

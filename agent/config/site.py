@@ -86,6 +86,7 @@ class SiteConfig:
     sources: Mapping[str, SourcePlan]
     targets: tuple[sections.Target, ...]
     hash: str  # SHA-256 of the file's bytes
+    factors: sections.Factors = field(default_factory=sections.Factors)
     manual: Mapping[str, ManualSpec] = field(default_factory=dict)  # by stream
 
     @property
