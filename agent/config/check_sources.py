@@ -20,6 +20,7 @@ from agent.core.units import AMOUNT_UNITS, integral_unit
 
 _SHARE_TOLERANCE = 1e-9
 _FLOAT_COUNTS = 1 << 24  # a 32-bit float counts no further in steps of one
+SINGLE_PRECISION = 2.0**-23  # the largest step of a 32-bit float, as a share of the number
 _ROLES_WITH_AMOUNT = (PointRole.COUNTER, PointRole.RATE)
 DERIVED_KINDS = ("manual", "virtual", "indirect")  # «kind.id» is a stream without a meter
 
@@ -120,7 +121,12 @@ def stream_of(plan: MeterPlan, point: PointSpec) -> StreamSpec:
         modulus=point.modulus if counter else None,
         max_rate_per_h=fastest,
         period_ms=round(plan.section.period_s * 1000),
+        relative_resolution=SINGLE_PRECISION if counter and _is_single(point) else 0.0,
     )
+
+
+def _is_single(point: PointSpec) -> bool:
+    return point.register is not None and point.register.type == "f32"
 
 
 def _counted_by(

@@ -7,7 +7,8 @@ of the register; whatever else a register does is classified and books nothing.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -15,11 +16,15 @@ import numpy as np
 from agent.core import kernels
 from agent.core.kernels import counting
 from agent.core.kernels.arrays import Bytes, Floats, Integers, Mask
-from agent.core.model import Event, Severity, StreamSpec
+from agent.core.model import Event, Replacement, Severity, StreamSpec
 
 # A register is refreshed by its meter now and then, and read somewhere between request and reply:
 # an increment may belong to up to this much time before the former reading.
 REFRESH_MS = 5_000
+
+# A step of a register is too coarse if the largest rate takes longer than this to count it: it
+# would then be more than 1 % of the largest amount of a window of 15 min.
+COARSE_H = 0.15 / 60
 
 
 class ReadingClass(IntEnum):
@@ -99,50 +104,131 @@ def advance(
 
     Example (resolution 0.1 kWh, 60 kWh/h, a reading a minute): 100.0, 100.5, 0.0, 101.5 is first,
     normal, transient, normal; accumulated 0.0, 0.5, -, 1.5.
+
+    A declared replacement joins the two registers: what the old one counted up to its end and the
+    new one from its beginning is booked as one increment, if that is possible.
     """
     times = np.ascontiguousarray(times_ms, dtype=np.int64)
     values = np.ascontiguousarray(registers, dtype=np.float64)
     stop = len(times)
     if upto_ms is not None:
         stop = int(np.searchsorted(times, upto_ms, side="right"))
-    numbers, integers = _unpack(state, stop)
-    classes = np.empty(len(times), np.uint8)
-    accumulated = np.empty(len(times), np.float64)
-    segments = np.empty(len(times), np.int64)
-    decided = kernels.run(
-        "classify_counter",
-        times,
-        values,
-        _limits(spec),
-        numbers,
-        integers,
-        classes,
-        accumulated,
-        segments,
+    run = _Run(
+        spec=spec,
+        times=times,
+        registers=values,
+        classes=np.full(len(times), ReadingClass.PENDING, np.uint8),
+        accumulated=np.full(len(times), math.nan),
+        segments=np.zeros(len(times), np.int64),
     )
-    accepted = np.flatnonzero(classes <= ReadingClass.REPLACEMENT)
-    reading = math.nan if state is None else state.reading
-    if len(accepted):
-        reading = float(values[accepted[-1]])
+    after = run.decide(state, stop)
     return CounterRun(
         times_ms=times,
         registers=values,
-        classes=classes,
-        accumulated=accumulated,
-        segments=segments,
-        decided=decided,
-        state=_pack(numbers, integers, reading),
-        events=_events(spec, state, times, values, classes, accumulated),
+        classes=run.classes,
+        accumulated=run.accumulated,
+        segments=run.segments,
+        decided=run.decided,
+        state=after,
+        events=_events(spec, state, run),
     )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """The readings of one call, and what has been decided of them."""
+
+    spec: StreamSpec
+    times: Integers
+    registers: Floats
+    classes: Bytes
+    accumulated: Floats
+    segments: Integers
+    decided: int = 0
+
+    def decide(self, state: CounterState | None, stop: int) -> CounterState | None:
+        """Decide the readings of each meter in turn; returns the state to go on from.
+
+        A state keeps the register of the meter it was read from, so that a replacement is applied
+        anew by each call until a reading of the new meter is accepted.
+        """
+        kept = joined = state
+        for replacement, first, last in self._meters(state):
+            if self.decided < first:
+                break
+            if replacement is not None and joined is not None:
+                joined = _join(joined, replacement)
+            after = self._classify(joined, first, last, min(stop, last))
+            if after is None:
+                continue
+            if joined is None or after.time_ms != joined.time_ms:
+                kept = joined = after
+            if self.decided < last <= stop and last < len(self.times):
+                self._give_up(last)
+                after = replace(after, decided_ms=int(self.times[last - 1]))
+            assert kept is not None
+            kept = replace(kept, decided_ms=after.decided_ms)
+            joined = replace(joined, decided_ms=after.decided_ms)
+        return kept
+
+    def _meters(self, state: CounterState | None) -> Iterator[tuple[Replacement | None, int, int]]:
+        """The replacement that brought each meter, and the span of its readings."""
+        since_ms = -math.inf if state is None else state.time_ms
+        declared = [each for each in self.spec.replacements if each.at_ms > since_ms]
+        begins = [int(np.searchsorted(self.times, each.at_ms)) for each in declared]
+        return zip((None, *declared), (0, *begins), (*begins, len(self.times)), strict=True)
+
+    def _classify(
+        self, state: CounterState | None, first: int, last: int, stop: int
+    ) -> CounterState | None:
+        if stop <= first:
+            return state
+        numbers, integers = _unpack(state, stop - first)
+        span = slice(first, last)
+        self.decided = first + kernels.run(
+            "classify_counter",
+            self.times[span],
+            self.registers[span],
+            _limits(self.spec),
+            numbers,
+            integers,
+            self.classes[span],
+            self.accumulated[span],
+            self.segments[span],
+        )
+        accepted = np.flatnonzero(self.classes[span] <= ReadingClass.REPLACEMENT)
+        reading = math.nan if state is None else state.reading
+        if len(accepted):
+            reading = float(self.registers[first + accepted[-1]])
+        return _pack(numbers, integers, reading)
+
+    def _give_up(self, last: int) -> None:
+        """No later reading of a meter that was taken out can prove an odd one: it books nothing."""
+        kind = ReadingClass.TRANSIENT
+        for index in range(self.decided, last):
+            late = index > 0 and self.times[index] <= self.times[index - 1]
+            if late or not math.isfinite(self.registers[index]):
+                self.classes[index] = ReadingClass.INVALID
+            else:
+                self.classes[index] = kind
+                kind = ReadingClass.TRANSIENT_TAIL
+        self.decided = last
+
+
+def _join(state: CounterState, replacement: Replacement) -> CounterState:
+    """The state as the new meter would have left it: what the old one still counted is ahead."""
+    register = replacement.new_start - (replacement.old_end - state.register)
+    return replace(state, register=register, offset=state.accumulated - register)
 
 
 def _limits(spec: StreamSpec) -> Floats:
     rate = math.inf if spec.max_rate_per_h is None else spec.max_rate_per_h
-    credit = spec.resolution
+    spare = 0.0
     if spec.max_rate_per_h is not None:
-        credit += spec.max_rate_per_h * REFRESH_MS / 3_600_000
+        spare = spec.max_rate_per_h * REFRESH_MS / 3_600_000
     modulus = spec.modulus if spec.modulus and spec.max_rate_per_h is not None else 0.0
-    return np.array([spec.resolution, modulus, rate, credit], np.float64)
+    limits = (spec.resolution, modulus, rate, spare, spec.relative_resolution)
+    return np.array(limits, np.float64)
 
 
 def _unpack(state: CounterState | None, stop: int) -> tuple[Floats, Integers]:
@@ -169,31 +255,26 @@ def _pack(numbers: Floats, integers: Integers, reading: float) -> CounterState |
     )
 
 
-def _events(
-    spec: StreamSpec,
-    state: CounterState | None,
-    times: Integers,
-    registers: Floats,
-    classes: Bytes,
-    accumulated: Floats,
-) -> tuple[Event, ...]:
+def _events(spec: StreamSpec, state: CounterState | None, run: _Run) -> tuple[Event, ...]:
     """One event per wrap, reset, replacement and transient; jitter is left to the window."""
-    odd = np.flatnonzero((classes >= ReadingClass.WRAP) & (classes <= ReadingClass.TRANSIENT))
-    if not len(odd):
-        return ()
-    accepted = np.flatnonzero(classes <= ReadingClass.REPLACEMENT)
-    events = []
-    for index in odd:
+    accepted = np.flatnonzero(run.classes <= ReadingClass.REPLACEMENT)
+    events = _coarse_events(spec, state, run, accepted)
+    odd = (run.classes >= ReadingClass.WRAP) & (run.classes <= ReadingClass.TRANSIENT)
+    for index in np.flatnonzero(odd):
         before = int(np.searchsorted(accepted, index)) - 1
         if before >= 0:
-            former = float(registers[accepted[before]])
-            booked = float(accumulated[index] - accumulated[accepted[before]])
+            last = accepted[before]
+            former, since_ms = float(run.registers[last]), int(run.times[last])
+            booked = float(run.accumulated[index] - run.accumulated[last])
         else:
             assert state is not None  # a first reading is never odd
-            former = state.reading
-            booked = float(accumulated[index]) - state.accumulated
-        kind = ReadingClass(classes[index])
-        events.append(_event(spec, kind, int(times[index]), former, registers[index], booked))
+            former, since_ms = state.reading, state.time_ms
+            booked = float(run.accumulated[index]) - state.accumulated
+        kind = ReadingClass(run.classes[index])
+        time_ms, now = int(run.times[index]), float(run.registers[index])
+        events.append(_event(spec, kind, time_ms, former, now, booked))
+        if _looks_replaced(spec, kind, time_ms - since_ms, now):
+            events.append(_proposal(spec, time_ms, former, now))
     return tuple(events)
 
 
@@ -216,5 +297,49 @@ def _event(
         code=f"counter.{code}",
         subject=spec.id,
         severity=severity,
-        detail=f"from={former:.15g} to={float(now):.15g} unit={spec.unit} {outcome}",
+        detail=f"from={former:.15g} to={now:.15g} unit={spec.unit} {outcome}",
     )
+
+
+def _looks_replaced(spec: StreamSpec, kind: ReadingClass, span_ms: int, now: float) -> bool:
+    """Whether a register stands where its meter cannot have counted to since it was last read.
+
+    One that restarted from zero can have reached at most the largest rate times that time.
+    """
+    if spec.max_rate_per_h is None or kind not in (ReadingClass.RESET, ReadingClass.REPLACEMENT):
+        return False
+    return now > spec.max_rate_per_h * (span_ms + REFRESH_MS) / 3_600_000 + spec.resolution
+
+
+def _proposal(spec: StreamSpec, time_ms: int, former: float, now: float) -> Event:
+    return Event(
+        time_ms=time_ms,
+        code="counter.replaced_perhaps",
+        subject=spec.id,
+        severity=Severity.WARNING,
+        detail=f"old_end={former:.15g} new_start={now:.15g} unit={spec.unit}",
+    )
+
+
+def _coarse_events(
+    spec: StreamSpec, state: CounterState | None, run: _Run, accepted: Integers
+) -> list[Event]:
+    """A floating-point register whose steps have grown too coarse; told once per doubling."""
+    if spec.relative_resolution <= 0.0 or not len(accepted):
+        return []
+    registers = np.abs(run.registers[accepted])
+    former = 0.0 if state is None else abs(state.reading)
+    doublings = np.frexp(np.concatenate(([former], registers)))[1]
+    tolerable = max(spec.resolution, (spec.max_rate_per_h or 0.0) * COARSE_H)
+    steps = registers * spec.relative_resolution
+    told = np.flatnonzero((np.diff(doublings) > 0) & (steps > tolerable))
+    return [
+        Event(
+            time_ms=int(run.times[accepted[index]]),
+            code="counter.coarse",
+            subject=spec.id,
+            severity=Severity.WARNING,
+            detail=f"step={steps[index]:.3g} register={registers[index]:.15g} unit={spec.unit}",
+        )
+        for index in told
+    ]

@@ -254,8 +254,12 @@ def _bounds(
         least, part, most = _allocated_part(cut, gap, index)
         lower += least - part
         upper += most - part
-    lower -= cut.spec.resolution
-    upper += cut.spec.resolution
+    step = cut.spec.resolution
+    if cut.left[index + 1] >= 0:
+        register = float(cut.knots.registers[cut.left[index + 1]])
+        step = max(step, abs(register) * cut.spec.relative_resolution)
+    lower -= step
+    upper += step
     return max(0.0, round(lower, DECIMALS)), round(upper, DECIMALS)
 
 

@@ -60,6 +60,24 @@ def _register(detail: str, say: Presenter) -> Values | None:
         return None
 
 
+def _replaced(detail: str, say: Presenter) -> Values | None:
+    pairs = dict(_PAIR.findall(detail))
+    try:
+        unit = unit_label(pairs["unit"])
+        return {name: f"{pairs[name]} {unit}" for name in ("old_end", "new_start")}
+    except KeyError:
+        return None
+
+
+def _coarse(detail: str, say: Presenter) -> Values | None:
+    pairs = dict(_PAIR.findall(detail))
+    try:
+        unit = unit_label(pairs["unit"])
+        return {name: f"{pairs[name]} {unit}" for name in ("step", "register")}
+    except KeyError:
+        return None
+
+
 def _jitter(detail: str, say: Presenter) -> Values | None:
     pairs = dict(_PAIR.findall(detail))
     return {"n": pairs["readings"]} if "readings" in pairs else None
@@ -93,6 +111,9 @@ _READERS: Mapping[str, Callable[[str, Presenter], Values | None]] = {
     "counter.wrap": _register,
     "counter.reset": _register,
     "counter.jump": _register,
+    "counter.replaced_perhaps": _replaced,
+    "meter.replaced": _replaced,
+    "counter.coarse": _coarse,
     "counter.transient_zero": _register,
     "counter.jitter": _jitter,
     "emissions.recalculated": _recalculated,

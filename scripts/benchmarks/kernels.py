@@ -111,7 +111,7 @@ def classify_plain(times: Any, registers: Any) -> int:
         "classify_counter",
         times,
         registers,
-        np.array([0.1, 1e6, 600.0, 0.9]),
+        np.array([0.1, 1e6, 600.0, 0.8, 0.0]),
         np.zeros(3),
         np.array([0, 0, 0, 0, size]),
         np.empty(size, np.uint8),

@@ -84,7 +84,7 @@ def cases(seed: int) -> list[Case]:
             (
                 times,
                 registers,
-                np.array([0.1, 1e6, rng.choice([600.0, np.inf]), 0.9]),
+                np.array([0.1, 1e6, rng.choice([600.0, np.inf]), 0.8, rng.choice([0.0, 2**-23])]),
                 np.zeros(3),
                 np.array([0, 0, 0, 0, stop]),
                 *outputs(),

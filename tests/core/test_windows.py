@@ -219,7 +219,7 @@ def test_an_hourly_meter_replaced_at_900000() -> None:
     ledger.close(START_MS + hours * HOUR_MS, values.astype(float), START_MS + 24 * HOUR_MS)
     assert ledger.total == pytest.approx(2_400)
     assert [kind for _, _, kind in ledger.amounts].count("estimated") == 1
-    assert ledger.codes == ["counter.jump"]
+    assert ledger.codes == ["counter.jump", "counter.replaced_perhaps"]
 
 
 def test_a_rate_is_integrated_and_its_gap_estimated() -> None:

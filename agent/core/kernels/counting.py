@@ -41,14 +41,16 @@ def classify_counter(
 ) -> int:
     """Decide what each reading of a counter is; returns how many readings are decided.
 
-    ``limits``: resolution, modulus (0 = none), max rate per hour (inf = unknown), greatest credit.
+    ``limits``: resolution, modulus (0 = none), max rate per hour (inf = unknown), credit beyond one
+    count, resolution relative to the register (0 = none).
     ``numbers`` (in and out): reference register, offset, credit. ``integers`` (in and out): time of
     the reference, segment, reference known (0/1), time decided to, index to stop before.
     """
     resolution = limits[0]
     modulus = limits[1]
     rate_per_ms = limits[2] / 3_600_000.0
-    credit_cap = limits[3]
+    spare = limits[3]
+    relative = limits[4]
     reference = numbers[0]
     offset = numbers[1]
     credit = numbers[2]
@@ -62,8 +64,25 @@ def classify_counter(
     while i < stop:
         time_ms = times[i]
         register = registers[i]
-        accumulated[i] = math.nan
         segments[i] = segment
+        grain = relative * abs(register)  # one count: grows with the number in a float register
+        if not grain > resolution:
+            grain = resolution
+        credit_cap = grain + spare
+        fuzz = 1e-14 * (abs(register) + abs(reference))
+        increment = register - reference
+        allowed = rate_per_ms * (time_ms - reference_ms) + fuzz
+        left = credit + (allowed - increment)
+        if known == 1 and time_ms > last_ms and increment >= 0.0 and left >= 0.0:
+            classes[i] = NORMAL
+            reference = register
+            reference_ms = time_ms
+            last_ms = time_ms
+            credit = left if left < credit_cap else credit_cap
+            accumulated[i] = offset + register
+            i += 1
+            continue
+        accumulated[i] = math.nan
         if known == 1 and time_ms <= last_ms:
             classes[i] = INVALID
             i += 1
@@ -80,27 +99,14 @@ def classify_counter(
             reference_ms = time_ms
             last_ms = time_ms
             offset = -register
-            credit = resolution
+            credit = grain
             classes[i] = FIRST
             accumulated[i] = offset + register
             i += 1
             continue
 
-        fuzz = 1e-14 * (abs(register) + abs(reference))
-        increment = register - reference
-        backlash = -2.0 * resolution - fuzz
-        limit = credit + rate_per_ms * (time_ms - reference_ms) + fuzz
-        if increment >= 0.0 and increment <= limit:
-            classes[i] = NORMAL
-            reference = register
-            reference_ms = time_ms
-            last_ms = time_ms
-            credit = limit - increment
-            if credit > credit_cap:
-                credit = credit_cap
-            accumulated[i] = offset + reference
-            i += 1
-            continue
+        backlash = -2.0 * grain - fuzz
+        limit = credit + allowed
         across = increment - modulus
         if (increment < 0.0 and increment >= backlash) or (
             modulus > 0.0 and across < 0.0 and across >= backlash
@@ -118,7 +124,7 @@ def classify_counter(
         # An odd reading: the readings after it tell whether the counter is really there.
         verdict_class = REPLACEMENT
         proof = REPLACEMENT_PROOF
-        chain_credit = resolution
+        chain_credit = grain
         if increment < 0.0:
             verdict_class = RESET
             proof = RESET_PROOF
@@ -151,7 +157,7 @@ def classify_counter(
             fuzz = 1e-14 * (abs(following) + abs(reference))
             step = following - reference
             if (
-                step >= -2.0 * resolution - fuzz
+                step >= -2.0 * grain - fuzz
                 and step <= credit + rate_per_ms * (next_ms - reference_ms) + fuzz
             ):
                 verdict = _RECOVERED
@@ -159,7 +165,7 @@ def classify_counter(
             fuzz = 1e-14 * (abs(following) + abs(chain))
             step = following - chain
             chain_limit = chain_credit + rate_per_ms * (next_ms - chain_ms) + fuzz
-            if step < -2.0 * resolution - fuzz or step > chain_limit:
+            if step < -2.0 * grain - fuzz or step > chain_limit:
                 verdict = _BROKEN
                 break
             if step > 0.0:
@@ -185,7 +191,7 @@ def classify_counter(
             else:
                 segment += 1
                 offset = offset + reference - register
-                credit = resolution
+                credit = grain
             reference = register
             reference_ms = time_ms
             last_ms = time_ms
