@@ -77,6 +77,7 @@ def _spec(section: sections.Manual, unit: str, schedule: Schedule) -> ManualSpec
         name=section.name or section.id,
         form=Form(section.form),
         schedule=schedule,
+        written_unit=section.unit,
         low_per_h=scaled(section.low_per_h),
         high_per_h=scaled(section.high_per_h),
         peer_share=section.peer_share,

@@ -94,6 +94,7 @@ def _at(midnight: datetime, minute: int) -> int:
 class ManualSpec:
     """A stream that people read: what they write down, when, and what is to be expected.
 
+    ``written_unit`` is what people write down; the stream counts its canonical unit.
     ``low_per_h`` and ``high_per_h`` bound the expected, ``stream.max_rate_per_h`` the possible
     amount per hour; ``peers`` are the streams it is compared with.
     """
@@ -102,6 +103,7 @@ class ManualSpec:
     name: str
     form: Form
     schedule: Schedule
+    written_unit: str
     low_per_h: float | None = None
     high_per_h: float | None = None
     peers: tuple[str, ...] = ()

@@ -1,3 +1,11 @@
+CREATE TRIGGER manual_entries_are_kept BEFORE DELETE ON manual_entries BEGIN
+  SELECT RAISE(ABORT, 'a reading is never deleted: retire it by another revision');
+END;
+
+CREATE TRIGGER manual_entries_stay BEFORE UPDATE ON manual_entries BEGIN
+  SELECT RAISE(ABORT, 'a reading is never changed: enter another revision of it');
+END;
+
 CREATE TRIGGER reviews_are_kept BEFORE DELETE ON reviews BEGIN
   SELECT RAISE(ABORT, 'a review is never deleted: add another one');
 END;
@@ -141,6 +149,28 @@ CREATE TABLE keys (
   PRIMARY KEY (site, gateway, key_id)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE manual_entries (
+  id INTEGER PRIMARY KEY,
+  series INTEGER NOT NULL REFERENCES series (id),
+  time_ms INTEGER NOT NULL,
+  revision INTEGER NOT NULL,
+  start_ms INTEGER,
+  form TEXT NOT NULL,
+  value REAL,
+  unit TEXT NOT NULL,
+  old_end REAL,
+  new_start REAL,
+  running_h REAL,
+  origin TEXT NOT NULL,
+  author TEXT NOT NULL,
+  note TEXT NOT NULL,
+  warning TEXT NOT NULL,
+  evidence_name TEXT,
+  evidence_sha256 TEXT,
+  entered_ms INTEGER NOT NULL,
+  UNIQUE (series, time_ms, revision)
+) STRICT;
+
 CREATE TABLE notices (
   site TEXT NOT NULL,
   gateway TEXT NOT NULL,
@@ -190,6 +220,21 @@ CREATE TABLE series (
   UNIQUE (site, gateway, kind, name)
 ) STRICT;
 
+CREATE TABLE verifications (
+  id INTEGER PRIMARY KEY,
+  series INTEGER NOT NULL REFERENCES series (id),
+  start_ms INTEGER NOT NULL,
+  end_ms INTEGER NOT NULL,
+  decision TEXT NOT NULL CHECK (decision IN ('accepted', 'measured')),
+  before REAL,
+  after REAL,
+  unit TEXT NOT NULL,
+  author TEXT NOT NULL CHECK (author <> ''),
+  note TEXT NOT NULL,
+  window_id INTEGER NOT NULL,
+  verified_ms INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE windows (
   id INTEGER NOT NULL UNIQUE,
   series INTEGER NOT NULL REFERENCES series (id),
@@ -217,9 +262,16 @@ CREATE UNIQUE INDEX activity_by_key ON activity (
 
 CREATE INDEX activity_by_start ON activity (start_ms);
 
+CREATE INDEX events_adjusted ON events (site, gateway, time_ms) WHERE code = 'report.adjusted';
+
 CREATE INDEX events_by_time ON events (time_ms);
 
 CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
     ON "_sqlite_migrations" ("migration_set", "name");
 
 CREATE INDEX reviews_by_month ON reviews (site, gateway, month);
+
+CREATE INDEX verifications_by_start ON verifications (series, start_ms);
+
+CREATE INDEX windows_unmeasured ON windows (series, start_ms)
+WHERE provenance IN ('estimated', 'missing');

@@ -1,3 +1,11 @@
+CREATE TRIGGER manual_entries_are_kept BEFORE DELETE ON manual_entries BEGIN
+  SELECT RAISE(ABORT, 'a reading is never deleted: retire it by another revision');
+END;
+
+CREATE TRIGGER manual_entries_stay BEFORE UPDATE ON manual_entries BEGIN
+  SELECT RAISE(ABORT, 'a reading is never changed: enter another revision of it');
+END;
+
 CREATE TRIGGER reviews_are_kept BEFORE DELETE ON reviews BEGIN
   SELECT RAISE(ABORT, 'a review is never deleted: add another one');
 END;
@@ -130,6 +138,33 @@ CREATE TABLE factor_marks (
   factors TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE factor_packs (
+  hash TEXT PRIMARY KEY,
+  key_id TEXT NOT NULL,
+  issuer TEXT NOT NULL,
+  serial INTEGER NOT NULL,
+  issued TEXT NOT NULL,
+  note TEXT NOT NULL,
+  summary TEXT NOT NULL,
+  preview TEXT,
+  body BLOB NOT NULL,
+  origin TEXT NOT NULL,
+  found_ms INTEGER NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('staged', 'approved', 'rejected', 'superseded')),
+  decided_by TEXT NOT NULL DEFAULT '',
+  decided_ms INTEGER,
+  reason TEXT NOT NULL DEFAULT '',
+  installed_ms INTEGER,
+  UNIQUE (key_id, serial)
+) STRICT;
+
+CREATE TABLE factor_refusals (
+  subject TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  told_ms INTEGER NOT NULL,
+  PRIMARY KEY (subject, reason)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE factors (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL,
@@ -145,6 +180,28 @@ CREATE TABLE job_runs (
   ran_at_ms INTEGER NOT NULL,
   PRIMARY KEY (job, period_ms)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE manual_entries (
+  id INTEGER PRIMARY KEY,
+  series INTEGER NOT NULL REFERENCES series (id),
+  time_ms INTEGER NOT NULL,
+  revision INTEGER NOT NULL,
+  start_ms INTEGER,
+  form TEXT NOT NULL,
+  value REAL,
+  unit TEXT NOT NULL,
+  old_end REAL,
+  new_start REAL,
+  running_h REAL,
+  origin TEXT NOT NULL,
+  author TEXT NOT NULL,
+  note TEXT NOT NULL,
+  warning TEXT NOT NULL,
+  evidence_name TEXT,
+  evidence_sha256 TEXT,
+  entered_ms INTEGER NOT NULL,
+  UNIQUE (series, time_ms, revision)
+) STRICT;
 
 CREATE TABLE points (
   id INTEGER PRIMARY KEY CHECK (id BETWEEN 1 AND 65535),
@@ -243,6 +300,21 @@ CREATE TABLE unplaced_readings (
   PRIMARY KEY (boot, monotonic_ns, point)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE verifications (
+  id INTEGER PRIMARY KEY,
+  series INTEGER NOT NULL REFERENCES series (id),
+  start_ms INTEGER NOT NULL,
+  end_ms INTEGER NOT NULL,
+  decision TEXT NOT NULL CHECK (decision IN ('accepted', 'measured')),
+  before REAL,
+  after REAL,
+  unit TEXT NOT NULL,
+  author TEXT NOT NULL CHECK (author <> ''),
+  note TEXT NOT NULL,
+  window_id INTEGER NOT NULL,
+  verified_ms INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE windows (
   id INTEGER NOT NULL UNIQUE,
   series INTEGER NOT NULL REFERENCES series (id),
@@ -270,9 +342,16 @@ CREATE UNIQUE INDEX activity_by_key ON activity (
 
 CREATE INDEX activity_by_start ON activity (start_ms);
 
+CREATE INDEX events_adjusted ON events (site, gateway, time_ms) WHERE code = 'report.adjusted';
+
 CREATE INDEX events_by_time ON events (time_ms);
 
 CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
     ON "_sqlite_migrations" ("migration_set", "name");
 
 CREATE INDEX reviews_by_month ON reviews (site, gateway, month);
+
+CREATE INDEX verifications_by_start ON verifications (series, start_ms);
+
+CREATE INDEX windows_unmeasured ON windows (series, start_ms)
+WHERE provenance IN ('estimated', 'missing');
