@@ -70,6 +70,13 @@ def check_sources(
     return found
 
 
+def named_streams(draft: Draft, sources: Mapping[str, SourcePlan]) -> set[str]:
+    """The streams that devices and sources name."""
+    devices = draft.kept("device", sections.Device)
+    shares = {share.stream for device in devices for share in device.section.streams}
+    return shares | {source.section.stream for source in sources.values()}
+
+
 def used_streams(
     draft: Draft,
     plans: Plans,

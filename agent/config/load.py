@@ -12,10 +12,18 @@ from agent.config.check_buses import check_buses, check_meters
 from agent.config.check_factors import check_factors
 from agent.config.check_manual import check_manual, with_peers
 from agent.config.check_site import FILE_KEYS, check_site, check_targets, probe_files, zone_of
-from agent.config.check_sources import check_devices, check_places, check_sources, used_streams
+from agent.config.check_sources import (
+    check_devices,
+    check_places,
+    check_sources,
+    named_streams,
+    used_streams,
+)
+from agent.config.check_virtual import check_derived
 from agent.config.draft import Draft
 from agent.config.factors import usable_library
 from agent.config.faults import Faults, nearest
+from agent.config.meter_tree import balance_plans
 from agent.config.rules import rules_named
 from agent.config.site import SiteConfig
 from agent.config.tables import bare, read_fields, read_table
@@ -75,11 +83,15 @@ def read_site(
     check_buses(draft, probe_ports=probe_ports)
     meters = check_meters(draft, window_s=assumed.window_s)
     manual = check_manual(draft, meters, zone_of(assumed))
+    derived = check_derived(draft, meters)
     check_devices(draft, meters)
     factors, broken = usable_library()
     faults.extend(broken)
     sources = check_sources(draft, meters, rules, factors, zone_of(assumed))
-    streams = used_streams(draft, meters, sources)
+    inputs = [name for plan in derived for name in plan.streams]
+    balances = balance_plans(meters, {*inputs, *named_streams(draft, sources)})
+    tree = [name for plan in balances for name in (plan.master, *plan.parts)]
+    streams = used_streams(draft, meters, sources, [*inputs, *tree])
     manual = with_peers(draft, manual, streams)
     check_targets(draft)
     if probe_ports:
@@ -108,6 +120,8 @@ def read_site(
         hash=hashlib.sha256(content).hexdigest(),
         factors=packs,
         manual=manual,
+        derived=derived,
+        balances=balances,
     )
     return config, faults.found
 

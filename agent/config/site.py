@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.config import sections
+from agent.core.expression import Node
 from agent.core.manual import ManualSpec
 from agent.core.model import FactorRef, GasRates, PointSpec, StreamKind, StreamSpec
 
@@ -67,6 +68,40 @@ class SourcePlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DerivedPlan:
+    """A stream that is computed from others, by a formula or, without one, by a fitted model.
+
+    ``streams`` are taken by their windows, ``gauges`` by their mean over the window.
+    """
+
+    stream: StreamSpec
+    name: str
+    inputs: tuple[str, ...]
+    streams: tuple[str, ...]
+    gauges: tuple[str, ...]
+    units: Mapping[str, str]  # by input
+    formula: Node | None
+    intercept: bool
+    booked: bool  # whether it has windows
+
+    @property
+    def id(self) -> str:
+        return self.stream.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalancePlan:
+    """The stream of a master meter and those of the meters below it that count the same."""
+
+    master: str
+    parts: tuple[str, ...]
+    unit: str
+    unmetered_pct: float  # share of the master that is known not to be counted below it
+    class_pct: Mapping[str, float]  # accuracy class by stream
+    assumed: tuple[str, ...]  # meters whose class the site file does not name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SiteConfig:
     """Everything a gateway needs to know, checked; built by `agent.config.load.load_site`."""
 
@@ -88,6 +123,9 @@ class SiteConfig:
     hash: str  # SHA-256 of the file's bytes
     factors: sections.Factors = field(default_factory=sections.Factors)
     manual: Mapping[str, ManualSpec] = field(default_factory=dict)  # by stream
+
+    derived: tuple[DerivedPlan, ...] = ()  # each after those it is computed from
+    balances: tuple[BalancePlan, ...] = ()
 
     @property
     def window_ms(self) -> int:

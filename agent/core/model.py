@@ -97,6 +97,8 @@ class StreamKind(StrEnum):
     COUNTER = "counter"
     RATE = "rate"
     MANUAL = "manual"  # written down by people
+    VIRTUAL = "virtual"  # computed by a formula
+    INDIRECT = "indirect"  # estimated by a fitted model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
