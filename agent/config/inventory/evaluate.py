@@ -83,7 +83,7 @@ def evaluate(inventory: Inventory, library: Library, faults: Faults) -> Inventor
     results = tuple(
         result
         for path, source in inventory.sources
-        if (result := _result(path, source, library, rules, faults)) is not None
+        if (result := source_result(path, source, library, rules, faults)) is not None
     )
     if faults.errors:
         return None
@@ -100,9 +100,10 @@ def evaluate(inventory: Inventory, library: Library, faults: Faults) -> Inventor
     )
 
 
-def _result(
+def source_result(
     path: str, source: Source, library: Library, rules: Rules, faults: Faults
 ) -> SourceResult | None:
+    """What one source emits; None, with the fault noted at its key, if it cannot be computed."""
     work = Work(library=library, rules=rules)
     try:
         outcome = _RESOLVERS[source.kind](source, work)

@@ -294,7 +294,12 @@ def transport_outcome(source: Transport, work: Work) -> Outcome:
 
 
 def cems_outcome(source: Cems, work: Work) -> Outcome:
-    """A gas measured in a stack."""
+    """A gas measured in a stack: concentration and flow, or the mass as the instrument counts it."""
+    if source.mass_t is not None:
+        return _cems_mass(source, source.mass_t)
+    if source.dry_flow_nm3_h is None or source.hours is None:
+        key = "hours" if source.hours is None else "dry_flow_nm3_h"
+        raise missing(key, "concentration, dry_flow_nm3_h and hours; or mass_t")
     volume_1e4nm3 = source.dry_flow_nm3_h * source.hours / 1e4
     refuse_other_path(source, "concentration_mg_nm3", "concentration_pct")
     if source.factor is not None:
@@ -320,6 +325,18 @@ def cems_outcome(source: Cems, work: Work) -> Outcome:
         gases=gas_of(source.gas, emitted),
         activity=volume_1e4nm3,
         activity_unit=_GAS_UNIT,
+        uncertainty="measured",
+    )
+
+
+def _cems_mass(source: Cems, mass_t: float) -> Outcome:
+    for key in ("concentration_mg_nm3", "concentration_pct", "dry_flow_nm3_h", "hours", "factor"):
+        if getattr(source, key) is not None:
+            raise SourceFault("stands beside mass_t", where=key, hint="one of them")
+    return Outcome(
+        gases=gas_of(source.gas, mass_t),
+        activity=mass_t,
+        activity_unit=f"t{source.gas.upper()}",
         uncertainty="measured",
     )
 

@@ -240,8 +240,9 @@ class Cems(Source, frozen=True, kw_only=True):
     gas: Literal["co2", "ch4", "n2o"] = "co2"
     concentration_mg_nm3: NotNegative | None = None
     concentration_pct: Annotated[float, Meta(ge=0, le=100)] | None = None
-    dry_flow_nm3_h: NotNegative
-    hours: NotNegative
+    dry_flow_nm3_h: NotNegative | None = None
+    hours: NotNegative | None = None
+    mass_t: NotNegative | None = None  # of the gas, where the instrument itself counts it
 
 
 class Factor(Source, frozen=True, kw_only=True):

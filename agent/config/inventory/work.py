@@ -52,6 +52,7 @@ class Work:
                 value=value,
                 unit=unit,
                 source=citation(row, factor_set),
+                version=factor_set.version,
             )
         )
         return value
@@ -64,9 +65,13 @@ class Work:
         )
         return value
 
-    def derived(self, factor_id: str, value: float, unit: str, how: str) -> float:
+    def derived(
+        self, factor_id: str, value: float, unit: str, how: str, version: str = ""
+    ) -> float:
         """Note a value computed from others as used; returns it."""
-        self.factors.append(UsedFactor(id=factor_id, value=value, unit=unit, source=how))
+        self.factors.append(
+            UsedFactor(id=factor_id, value=value, unit=unit, source=how, version=version)
+        )
         return value
 
     def chosen(self, key: str, given: float | None, parameter: str, source: Source) -> float:

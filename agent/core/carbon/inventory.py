@@ -18,6 +18,7 @@ class UsedFactor:
     value: float
     unit: str
     source: str
+    version: str = ""  # of the factor file; empty for what is no file's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
