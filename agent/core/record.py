@@ -10,6 +10,8 @@ from agent.core import strict_json
 from agent.core.activity import ActivityEntry
 from agent.core.activity_record import ACTIVITY_COLUMNS, activity_values, decode_activity
 from agent.core.errors import ProofError
+from agent.core.manual import ManualEntry
+from agent.core.manual_record import MANUAL_COLUMNS, decode_manual, manual_values
 from agent.core.model import (
     Emission,
     Endpoint,
@@ -37,7 +39,7 @@ from agent.core.report.review_record import (
     review_values,
 )
 
-Record = Window | Emission | Endpoint | Event | ActivityEntry | SignedReview
+Record = Window | Emission | Endpoint | Event | ActivityEntry | SignedReview | ManualEntry
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "window": (
@@ -76,6 +78,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "event": ("time", "code", "subject", "severity", "detail"),
     "activity": ACTIVITY_COLUMNS,
     "review": REVIEW_COLUMNS,
+    "manual": MANUAL_COLUMNS,
 }
 
 
@@ -102,6 +105,8 @@ def kind_of(record: Record) -> str:
             return "activity"
         case SignedReview():
             return "review"
+        case ManualEntry():
+            return "manual"
 
 
 def encode_record(record: Record) -> bytes:
@@ -165,6 +170,8 @@ def _values(record: Record) -> list[Any]:
             return activity_values(record)
         case SignedReview():
             return review_values(record)
+        case ManualEntry():
+            return manual_values(record)
 
 
 def _window_values(window: Window) -> list[Any]:
@@ -272,4 +279,5 @@ _DECODERS: dict[str, Callable[[Mapping[str, Any]], Record]] = {
     "event": _decode_event,
     "activity": decode_activity,
     "review": decode_review,
+    "manual": decode_manual,
 }

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.book.activity import SqliteActivity
+from agent.book.manual import SqliteManual
 from agent.book.ports import Owner
 from agent.book.sqlite import EMISSION_COLUMNS, WINDOW_COLUMNS, emission_of, window_of
 from agent.core.activity import ActivityEntry
+from agent.core.manual import ManualEntry
 from agent.core.model import Emission, Endpoint, FactorRef, Window
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-Keyed = Window | Emission | Endpoint | ActivityEntry
+Keyed = Window | Emission | Endpoint | ActivityEntry | ManualEntry
 
 SERIES = "series.site = ? AND series.gateway = ? AND series.kind = ? AND series.name = ?"
 KEY = f"{SERIES} AND start_ms = ? AND length_ms = ? AND revision = ?"
@@ -37,6 +39,8 @@ class Booked:
                 return self._endpoint(owner, record)
             case ActivityEntry():
                 return SqliteActivity(self._connection).find(owner, record)
+            case ManualEntry():
+                return SqliteManual(self._connection).find(owner, record)
 
     def _window(self, owner: Owner, record: Window) -> tuple[int, Window] | None:
         row = self._connection.execute(

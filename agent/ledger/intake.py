@@ -9,11 +9,13 @@ import structlog
 
 from agent.book.activity import SqliteActivity
 from agent.book.database import Database
+from agent.book.manual import SqliteManual
 from agent.book.ports import Owner
 from agent.book.reviews import receive_reviews
 from agent.book.sqlite import SqliteBook
 from agent.core.activity import ActivityEntry
 from agent.core.errors import ProofError
+from agent.core.manual import ManualEntry
 from agent.core.model import Emission, Endpoint, Event, Receipt, Window
 from agent.core.payload import (
     Batch,
@@ -187,17 +189,19 @@ class Intake:
         emissions = [record for record in records if isinstance(record, Emission)]
         endpoints = [record for record in records if isinstance(record, Endpoint)]
         activity = [record for record in records if isinstance(record, ActivityEntry)]
+        manual = [record for record in records if isinstance(record, ManualEntry)]
         added = self._book.add_windows(owner, windows)
         added += self._book.add_emissions(owner, emissions)
         added += self._book.add_endpoints(owner, endpoints)
         added += SqliteActivity(self._database.connection).add_activity(owner, activity)
+        added += SqliteManual(self._database.connection).add_entries(owner, manual)
         receive_reviews(
             self._database.connection,
             owner,
             (record for record in records if isinstance(record, SignedReview)),
         )
         self._book.add_events(owner, [record for record in records if isinstance(record, Event)])
-        keyed: list[Keyed] = [*windows, *emissions, *endpoints, *activity]
+        keyed: list[Keyed] = [*windows, *emissions, *endpoints, *activity, *manual]
         if added == len(keyed):
             return
         for record in keyed:

@@ -9,6 +9,7 @@ from agent.book.ports import Owner
 from agent.book.reviews import find_review
 from agent.core.activity import ActivityEntry
 from agent.core.errors import ProofError
+from agent.core.manual import ManualEntry
 from agent.core.model import Emission, Endpoint, Event, Window
 from agent.core.payload import (
     Batch,
@@ -29,6 +30,7 @@ TABLES = {
     Emission: "emissions",
     Endpoint: "endpoints",
     ActivityEntry: "activity",
+    ManualEntry: "manual_entries",
 }
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.book.activity import SqliteActivity
+from agent.book.manual import SqliteManual
 from agent.book.ports import Owner
 from agent.book.reviews import reviews_after
 from agent.book.sqlite import SqliteBook
@@ -55,6 +56,7 @@ class Sealer:
             ("event", book.events_after),
             ("activity", SqliteActivity(connection).activity_after),
             ("review", partial(reviews_after, connection)),
+            ("manual", SqliteManual(connection).entered_after),
         ):
             room = MOST_RECORDS - len(records)
             rows = fetch(self._owner, batches.seal_mark(kind), room) if room else []

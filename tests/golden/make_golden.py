@@ -16,6 +16,7 @@ sys.path.insert(0, str(FOLDER.parent.parent))
 
 from agent.core.activity import ActivityEntry, ActivityKind, Evidence, Origin  # noqa: E402
 from agent.core.chain import SigningKey, merkle_root  # noqa: E402
+from agent.core.manual import Form, ManualEntry  # noqa: E402
 from agent.core.model import (  # noqa: E402
     Emission,
     Endpoint,
@@ -39,6 +40,7 @@ FORMER_EPOCH = "00112233445566778899aabbccddeeff"
 EPOCH = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 ACTIVITY_EPOCH = "ac71ac71ac71ac71ac71ac71ac71ac71"
 REVIEW_EPOCH = "5e715e715e715e715e715e715e715e71"
+MANUAL_EPOCH = "3a173a173a173a173a173a173a173a17"
 START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 LENGTH_MS = 900_000
 
@@ -193,6 +195,57 @@ def review_batch() -> SealedBatch:
     )
 
 
+def manual_batch() -> SealedBatch:
+    """What people read: a register after a replacement, its retirement, an amount."""
+    register = ManualEntry(
+        stream="manual.steam-old",
+        time_ms=START_MS + 8 * 3_600_000,
+        start_ms=None,
+        form=Form.REGISTER,
+        value=0.1 + 0.2,
+        unit="t",
+        old_end=99_999.9,
+        new_start=0.0,
+        running_h=7.5,
+        origin=Origin.MANUAL,
+        author="王工",
+        note='"换表"\u2028',
+        warning="value is +29% off the median of peers per running hour",
+        evidence=Evidence(name="meter.jpg", sha256=sha256(b"photo").hexdigest()),
+        entered_ms=START_MS + 9 * 3_600_000,
+    )
+    retired = ManualEntry(
+        stream=register.stream,
+        time_ms=register.time_ms,
+        start_ms=None,
+        form=Form.REGISTER,
+        value=None,
+        unit="t",
+        revision=1,
+        author="王工",
+        entered_ms=START_MS + 10 * 3_600_000,
+    )
+    amount = ManualEntry(
+        stream="manual.diesel",
+        time_ms=START_MS + 8 * 3_600_000,
+        start_ms=START_MS,
+        form=Form.AMOUNT,
+        value=1.0,
+        unit="t",
+        origin=Origin.IMPORT,
+        author="Li",
+        entered_ms=START_MS + 9 * 3_600_000,
+    )
+    return seal(
+        [register, retired, amount],
+        site=SITE,
+        gateway=GATEWAY,
+        epoch=MANUAL_EPOCH,
+        previous=None,
+        key=SigningKey.from_seed(GATEWAY_SEED),
+    )
+
+
 def files() -> dict[str, bytes]:
     """Name and bytes of every golden file."""
     gateway, ledger = SigningKey.from_seed(GATEWAY_SEED), SigningKey.from_seed(LEDGER_SEED)
@@ -225,6 +278,7 @@ def files() -> dict[str, bytes]:
     made = {f"batch-{batch.link.seq}.txt": batch.data for batch in sealed}
     made["batch-activity.txt"] = activity_batch().data
     made["batch-review.txt"] = review_batch().data
+    made["batch-manual.txt"] = manual_batch().data
     made["chain.batches"] = b"".join(batch.data for batch in sealed)
     for name, value in (("receipt", receipt), ("receipt-none", none_yet), ("receipt-whole", whole)):
         made[f"{name}.txt"] = encode_receipt(value, time_ms=START_MS + 3_000_000, key=ledger)

@@ -11,6 +11,7 @@ import pytest
 from agent.core.activity import ActivityEntry
 from agent.core.chain import PublicKey
 from agent.core.errors import ProofError
+from agent.core.manual import Form, ManualEntry
 from agent.core.model import Event, Receipt, Window
 from agent.core.payload import Link, check_follows, decode_records, parse_batch, verify_batch
 from agent.core.receipt import decode_receipt
@@ -59,6 +60,23 @@ def test_activity_comes_back_as_it_went_in() -> None:
     assert (retired.amount, retired.revision, retired.key) == (None, 1, whole.key)
     assert isinstance(of_a_batch, ActivityEntry)
     assert (of_a_batch.start_ms, of_a_batch.batch) == (None, "B-2026/017")
+
+
+def test_manual_readings_come_back_as_they_went_in() -> None:
+    batch = parse_batch(golden("batch-manual.txt"))
+    verify_batch(batch, PublicKey.from_text(facts()["gateway_key"]))
+    register, retired, amount = decode_records(batch)
+    assert isinstance(register, ManualEntry)
+    assert (register.value, register.note, register.old_end) == (
+        0.1 + 0.2,
+        '"换表"\u2028',
+        99_999.9,
+    )
+    assert register.evidence is not None
+    assert isinstance(retired, ManualEntry)
+    assert (retired.value, retired.revision, retired.key) == (None, 1, register.key)
+    assert isinstance(amount, ManualEntry)
+    assert (amount.form, amount.time_ms - (amount.start_ms or 0)) == (Form.AMOUNT, 8 * 3_600_000)
 
 
 def test_reviews_come_back_as_they_went_in() -> None:
@@ -115,6 +133,7 @@ def test_a_cut_tail_contradicts_the_receipt() -> None:
     assert verifier.verify([shorter], enrolled)
     assert verifier.verify([golden("batch-activity.txt")], enrolled)
     assert verifier.verify([golden("batch-review.txt")], enrolled)
+    assert verifier.verify([golden("batch-manual.txt")], enrolled)
     with pytest.raises(verifier.Broken):
         verifier.verify([shorter], enrolled, [golden("receipt-whole.txt")], facts()["ledger_key"])
     with pytest.raises(verifier.Broken):
