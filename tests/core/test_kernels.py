@@ -17,7 +17,7 @@ from histories import SEEDS, made_up
 from hypothesis import given, settings
 
 from agent.core import kernels
-from agent.core.kernels import arithmetic, build, counting, cutting
+from agent.core.kernels import analogues, arithmetic, build, counting, cutting, filling
 from agent.core.kernels.arrays import AnyArray
 from agent.core.kernels.table import fingerprint
 
@@ -120,6 +120,35 @@ def cases(seed: int) -> list[Case]:
             (times, registers, grid[:-1], grid[1:], np.zeros(windows), np.zeros(windows, np.int64)),
         ),
         ("emissions", (registers, rng.uniform(0, 2, size), np.zeros(size))),
+        *filling_cases(rng),
+    ]
+
+
+def filling_cases(rng: np.random.Generator) -> list[Case]:
+    """The kernels that fill gaps, on a series of two columns with holes."""
+    values = np.where(rng.random(400) < 0.3, np.nan, rng.uniform(0, 9, 400))
+    features = 12
+    firsts = rng.integers(-20, 20, features)
+    candidates = np.arange(20, 300, 3)
+    return [
+        (
+            "block_distances",
+            (
+                np.cumsum(rng.uniform(0, 3, 800)),
+                rng.choice([0, 400], features),
+                firsts,
+                firsts + rng.integers(1, 20, features),
+                rng.uniform(0, 2, features),
+                rng.uniform(0, 50, features),
+                candidates,
+                np.zeros(len(candidates)),
+            ),
+        ),
+        (
+            "fill_lines",
+            (values, np.array([2]), np.zeros(400), np.zeros(400, np.uint8)),
+        ),
+        ("exponential_means", (values, np.array([0.3]), np.zeros(400))),
     ]
 
 
@@ -151,7 +180,7 @@ def test_every_kernel_has_a_case() -> None:
     assert {name for name, _ in cases(0)} == set(kernels.KERNELS)
 
 
-@pytest.mark.parametrize("module", [arithmetic, counting, cutting])
+@pytest.mark.parametrize("module", [analogues, arithmetic, counting, cutting, filling])
 def test_kernels_are_loops_only(module: object) -> None:
     tree = ast.parse(inspect.getsource(module))  # type: ignore[arg-type]
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from agent.core.kernels import arithmetic, counting, cutting
+from agent.core.kernels import analogues, arithmetic, counting, cutting, filling
 
 _TYPES: dict[str, np.dtype[Any]] = {
     "f8": np.dtype(np.float64),
@@ -58,6 +58,9 @@ KERNELS = {
         _kernel(cutting.covered_ms, "i8 i8 i8 i8 i8", (4,)),
         _kernel(cutting.step_means, "i8 f8 i8 i8 f8 i8", (4, 5)),
         _kernel(arithmetic.emissions, "f8 f8 f8", (2,)),
+        _kernel(analogues.block_distances, "f8 i8 i8 i8 f8 f8 i8 f8", (7,)),
+        _kernel(filling.fill_lines, "f8 i8 f8 u1", (2, 3)),
+        _kernel(filling.exponential_means, "f8 f8 f8", (2,)),
     )
 }
 
@@ -65,6 +68,6 @@ KERNELS = {
 def fingerprint() -> int:
     """Checksum of the kernels' sources: tells an extension built from other sources."""
     checksum = 0
-    for module in (counting, cutting, arithmetic, sys.modules[__name__]):
+    for module in (counting, cutting, arithmetic, analogues, filling, sys.modules[__name__]):
         checksum = zlib.crc32(Path(str(module.__file__)).read_bytes(), checksum)
     return checksum
