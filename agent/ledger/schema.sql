@@ -79,8 +79,9 @@ CREATE TABLE batches (
   UNIQUE (site, gateway, epoch, seq)
 ) STRICT;
 
-CREATE TABLE emissions (
-  id INTEGER NOT NULL UNIQUE,
+CREATE TABLE "emissions" (
+  id INTEGER,
+  recalculation INTEGER REFERENCES recalculations (id),
   series INTEGER NOT NULL REFERENCES series (id),
   start_ms INTEGER NOT NULL,
   length_ms INTEGER NOT NULL,
@@ -94,7 +95,8 @@ CREATE TABLE emissions (
   estimated_share REAL NOT NULL,
   factor INTEGER NOT NULL REFERENCES factors (id),
   inputs TEXT NOT NULL,
-  PRIMARY KEY (series, start_ms, length_ms, revision)
+  PRIMARY KEY (series, start_ms, length_ms, revision),
+  CHECK ((id IS NULL) <> (recalculation IS NULL))
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE endpoints (
@@ -192,6 +194,18 @@ CREATE TABLE parts (
   PRIMARY KEY (site, gateway, batch, parts, size, part)
 ) STRICT;
 
+CREATE TABLE recalculations (
+  id INTEGER PRIMARY KEY,
+  series INTEGER NOT NULL REFERENCES series (id),
+  from_ms INTEGER NOT NULL,
+  to_ms INTEGER NOT NULL,
+  windows INTEGER NOT NULL,
+  before_kgco2e REAL NOT NULL,
+  after_kgco2e REAL NOT NULL,
+  record TEXT NOT NULL,
+  UNIQUE (series, record)
+) STRICT;
+
 CREATE TABLE reviewed_figures (
   hash TEXT PRIMARY KEY,
   figures TEXT NOT NULL
@@ -261,6 +275,8 @@ CREATE UNIQUE INDEX activity_by_key ON activity (
 );
 
 CREATE INDEX activity_by_start ON activity (start_ms);
+
+CREATE UNIQUE INDEX emissions_by_id ON emissions (id) WHERE id IS NOT NULL;
 
 CREATE INDEX events_adjusted ON events (site, gateway, time_ms) WHERE code = 'report.adjusted';
 

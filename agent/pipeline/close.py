@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +30,7 @@ from agent.core.streamstate import StreamState
 from agent.core.timebase import HOUR_MS, ceil_boundary, floor_boundary, iso_utc
 from agent.core.windows import Closing, close_windows
 from agent.pipeline.booking import Booking
+from agent.store.corrections import Corrections
 from agent.store.history import History
 from agent.store.readings import Readings, Series
 from agent.store.state import StreamStates
@@ -86,6 +87,13 @@ class WindowCloser:
         length_ms = self._config.window_ms
         return (now_ms - settle_ms(self._config)) // length_ms * length_ms
 
+    def closed_to_ms(self, connection: Connection) -> int:
+        """A reading up to this time may come too late for the window it belongs to."""
+        states = StreamStates(connection).load().values()
+        return max(
+            (StreamState.from_json(text).closed_to_ms for _, text in states if text), default=0
+        )
+
     def steps(self, connection: Connection, target_ms: int) -> list[int]:
         """The boundaries of the transactions on the way to the target; none when there.
 
@@ -111,8 +119,9 @@ class WindowCloser:
         windows: list[Window] = []
         saved: dict[str, str] = {}
         events: list[Event] = []
+        replaced = Corrections(connection).replacements()
         for name, (state, series, loads) in self._inputs(connection, known, now_ms).items():
-            stream = self._metered[name]
+            stream = replace(self._metered[name], replacements=replaced.get(name, ()))
             length_ms, end_ms = self._cutting(state, until_ms)
             closing = close_windows(
                 stream,

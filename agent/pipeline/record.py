@@ -16,6 +16,7 @@ from agent.core.model import Event, Quality, Sample, Severity
 from agent.core.ports import Clock
 from agent.core.timebase import HOUR_MS
 from agent.pipeline.clock_trust import EARLIEST_PLAUSIBLE_MS, ClockTrust
+from agent.store.corrections import Corrections
 from agent.store.readings import Readings
 from agent.store.sealed import SealedArchive
 from agent.store.state import ClockMarks, StreamStates
@@ -62,6 +63,7 @@ class Recorder:
         self.listeners: list[Callable[[Event], None]] = []
         self.trust = ClockTrust(readings.last_ms())
         self.tally = Tally()
+        self.closed_to_ms = 0  # a reading up to here may come after its window was closed
         self.volatile = 0  # readings held in memory because a write failed
 
     def put(self, samples: Sequence[Sample]) -> None:
@@ -104,6 +106,7 @@ class Recorder:
                     placed = self._in_time(samples)
                     self._readings.append(placed)
                     self._join_sealed_hours(SealedArchive(connection), placed)
+                    self._note_late(Corrections(connection), placed)
                 else:
                     self._readings.append_unplaced(self._boot, samples)
                 book.add_events(self._owner, events)
@@ -124,6 +127,15 @@ class Recorder:
         for hour_ms in sorted(hour for hour in late if hour < current_ms):
             if archive.is_sealed(hour_ms):
                 archive.seal_hour(hour_ms)
+
+    def _note_late(self, corrections: Corrections, samples: Sequence[Sample]) -> None:
+        """Windows that were closed without these readings are to be cut again."""
+        late: dict[str, set[int]] = {}
+        for sample in samples:
+            if sample.time_ms <= self.closed_to_ms and sample.quality == Quality.GOOD:
+                late.setdefault(sample.point, set()).add(sample.time_ms)
+        for point, times_ms in late.items():
+            corrections.note_late(point, times_ms)
 
     def _in_time(self, samples: Sequence[Sample]) -> list[Sample]:
         """A server's clock that runs ahead must not put readings into the future."""

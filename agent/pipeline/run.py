@@ -19,8 +19,9 @@ from agent.core.model import Event, Severity
 from agent.core.ports import Clock
 from agent.core.timebase import DAY_MS, HOUR_MS, iso_utc, local_date, local_day
 from agent.pipeline.calendar import CalendarJob, due_periods, run_each
-from agent.pipeline.close import Latest, WindowCloser
+from agent.pipeline.close import Closed, Latest, WindowCloser
 from agent.pipeline.record import Recorder
+from agent.pipeline.reopen import LateSpan, Reopener
 from agent.pipeline.seal import Sealer
 from agent.store.readings import Readings
 from agent.store.sealed import SealedArchive
@@ -55,6 +56,8 @@ class Pipeline:
         self._sealer = sealer
         self._clock = clock
         self._closer = WindowCloser(config, owner, readings, latest)
+        self._reopener = Reopener(config, owner, readings)
+        recorder.closed_to_ms = self._closer.closed_to_ms(database.connection)
         self._readings = readings
         self._log = structlog.get_logger("pipeline")
         self._verdict: str | None = None  # of the daily check, found before its turn
@@ -91,6 +94,9 @@ class Pipeline:
         target_ms = self._closer.due_until_ms(now_ms)
         for step_ms in self._closer.steps(self._database.connection, target_ms):
             yield self._close_step(step_ms, now_ms)
+        for late in list(self._reopener.due(self._database.connection)):
+            self._recut(late, now_ms)
+            yield 0
         yield self.seal(now_ms)
         for job in self.jobs:
             for _ in run_each(job, self._database, now_ms):
@@ -105,9 +111,8 @@ class Pipeline:
             closed = self._closer.close(connection, step_ms, now_ms)
             if self._sealer is not None:
                 batches = self._sealer.seal(connection, now_ms)
-        self.windows += closed.windows
-        self.emissions += closed.emissions
-        self._recorder.tell(closed.events)
+        self._recorder.closed_to_ms = step_ms
+        self._count(closed)
         self._log.info(
             "windows.closed",
             until=iso_utc(step_ms),
@@ -117,6 +122,23 @@ class Pipeline:
             batches=batches,
         )
         return batches
+
+    def _recut(self, late: LateSpan, now_ms: int) -> None:
+        with self._database.transaction() as connection:
+            closed = self._reopener.recut(connection, late, now_ms)
+        self._count(closed)
+        self._log.info(
+            "windows.revised",
+            stream=late.stream,
+            since=iso_utc(late.from_ms),
+            until=iso_utc(late.to_ms),
+            windows=closed.windows,
+        )
+
+    def _count(self, closed: Closed) -> None:
+        self.windows += closed.windows
+        self.emissions += closed.emissions
+        self._recorder.tell(closed.events)
 
     def seal(self, now_ms: int) -> int:
         """Seal what was booked since (events, entries, revisions), a bounded number of batches."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from agent.core.errors import ProofError
 from agent.core.timebase import HOUR_MS
+from agent.store.corrections import Corrections
 from agent.store.readings import EMPTY, Readings, Series
 from agent.store.sealed import SealedArchive
 
@@ -24,11 +25,15 @@ class History:
 
     def __init__(self, connection: Connection, readings: Readings) -> None:
         self._archive = SealedArchive(connection)
+        self._corrections = Corrections(connection)
         self._readings = readings
         self.damaged: list[tuple[str, int]] = []  # points and hours that did not match their hash
 
     def good(self, points: Sequence[str], from_ms: int, to_ms: int) -> dict[str, Series]:
-        """Good readings in [from_ms, to_ms) of the given points, each sorted by time."""
+        """Good readings in [from_ms, to_ms) of the given points, repaired, each sorted by time."""
+        return self._corrections.repaired(self._as_read(points, from_ms, to_ms), from_ms, to_ms)
+
+    def _as_read(self, points: Sequence[str], from_ms: int, to_ms: int) -> dict[str, Series]:
         open_ms = self._archive.sealed_through_ms(from_ms)
         recent = self._readings.good(points, max(from_ms, open_ms), to_ms)
         if from_ms >= open_ms:

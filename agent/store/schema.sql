@@ -87,8 +87,26 @@ CREATE TABLE damaged_hours (
   body BLOB NOT NULL
 ) STRICT;
 
-CREATE TABLE emissions (
-  id INTEGER NOT NULL UNIQUE,
+CREATE TABLE derived_marks (
+  stream TEXT PRIMARY KEY,
+  window_id INTEGER,
+  closed_to_ms INTEGER,
+  again_from_ms INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE derived_windows (
+  stream TEXT NOT NULL,
+  start_ms INTEGER NOT NULL,
+  length_ms INTEGER NOT NULL,
+  revision INTEGER NOT NULL,
+  estimated_share REAL NOT NULL,
+  inputs TEXT NOT NULL,
+  PRIMARY KEY (stream, start_ms, length_ms, revision)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE "emissions" (
+  id INTEGER,
+  recalculation INTEGER REFERENCES recalculations (id),
   series INTEGER NOT NULL REFERENCES series (id),
   start_ms INTEGER NOT NULL,
   length_ms INTEGER NOT NULL,
@@ -102,7 +120,8 @@ CREATE TABLE emissions (
   estimated_share REAL NOT NULL,
   factor INTEGER NOT NULL REFERENCES factors (id),
   inputs TEXT NOT NULL,
-  PRIMARY KEY (series, start_ms, length_ms, revision)
+  PRIMARY KEY (series, start_ms, length_ms, revision),
+  CHECK ((id IS NULL) <> (recalculation IS NULL))
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE endpoints (
@@ -181,6 +200,12 @@ CREATE TABLE job_runs (
   PRIMARY KEY (job, period_ms)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE late_hours (
+  stream TEXT NOT NULL,
+  hour_ms INTEGER NOT NULL,
+  PRIMARY KEY (stream, hour_ms)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE manual_entries (
   id INTEGER PRIMARY KEY,
   series INTEGER NOT NULL REFERENCES series (id),
@@ -203,6 +228,15 @@ CREATE TABLE manual_entries (
   UNIQUE (series, time_ms, revision)
 ) STRICT;
 
+CREATE TABLE models (
+  stream TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  since_ms INTEGER NOT NULL,
+  fitted_ms INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  PRIMARY KEY (stream, version)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE points (
   id INTEGER PRIMARY KEY CHECK (id BETWEEN 1 AND 65535),
   name TEXT NOT NULL UNIQUE
@@ -213,6 +247,39 @@ CREATE TABLE readings (
   value REAL,
   quality INTEGER,
   raw TEXT
+) STRICT;
+
+CREATE TABLE recalculations (
+  id INTEGER PRIMARY KEY,
+  series INTEGER NOT NULL REFERENCES series (id),
+  from_ms INTEGER NOT NULL,
+  to_ms INTEGER NOT NULL,
+  windows INTEGER NOT NULL,
+  before_kgco2e REAL NOT NULL,
+  after_kgco2e REAL NOT NULL,
+  record TEXT NOT NULL,
+  UNIQUE (series, record)
+) STRICT;
+
+CREATE TABLE repairs (
+  id INTEGER PRIMARY KEY,
+  point TEXT NOT NULL,
+  time_ms INTEGER NOT NULL,
+  value REAL,
+  author TEXT NOT NULL,
+  note TEXT NOT NULL,
+  entered_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE replacements (
+  id INTEGER PRIMARY KEY,
+  stream TEXT NOT NULL,
+  at_ms INTEGER NOT NULL,
+  old_end REAL,
+  new_start REAL,
+  author TEXT NOT NULL,
+  note TEXT NOT NULL,
+  entered_ms INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE reviewed_figures (
@@ -342,12 +409,16 @@ CREATE UNIQUE INDEX activity_by_key ON activity (
 
 CREATE INDEX activity_by_start ON activity (start_ms);
 
+CREATE UNIQUE INDEX emissions_by_id ON emissions (id) WHERE id IS NOT NULL;
+
 CREATE INDEX events_adjusted ON events (site, gateway, time_ms) WHERE code = 'report.adjusted';
 
 CREATE INDEX events_by_time ON events (time_ms);
 
 CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
     ON "_sqlite_migrations" ("migration_set", "name");
+
+CREATE INDEX repairs_by_time ON repairs (time_ms);
 
 CREATE INDEX reviews_by_month ON reviews (site, gateway, month);
 

@@ -1,0 +1,203 @@
+"""Windows cut again: after late readings, repaired ones, and meters declared replaced.
+
+Readings up to a closed boundary that come late are noted by the hour (`agent.store.corrections`).
+Here the stream is cut once more around them, from all readings that are kept, and what now differs
+is booked as new revisions; every other window stays as it is, and so do the former revisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from agent.book.ports import Owner, Span
+from agent.book.sqlite import SqliteBook
+from agent.config.site import SiteConfig
+from agent.core.cut import edge_ms
+from agent.core.gaps.load import LoadSeries
+from agent.core.model import Event, Provenance, Severity, StreamSpec, Window
+from agent.core.streamstate import StreamState
+from agent.core.timebase import DAY_MS, HOUR_MS, iso_utc
+from agent.core.windows import SHORT_GAP_MS, close_windows
+from agent.pipeline.booking import Booking
+from agent.pipeline.close import Closed, max_gap_ms
+from agent.store.corrections import Corrections
+from agent.store.history import History
+from agent.store.readings import Readings
+from agent.store.state import StreamStates
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+ALIKE = 2e-6  # two cuts of the same readings differ by the rounding of two boundaries at most
+MOST_HOURS = 24 * 31  # noted hours that are cut again in one transaction
+_BY_PEOPLE = (Provenance.MANUAL, Provenance.VERIFIED)
+_BY_REGISTER = (Provenance.MEASURED, Provenance.ALLOCATED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateSpan:
+    """Neighbouring hours of one stream that are to be cut again."""
+
+    stream: str
+    hours_ms: tuple[int, ...]
+
+    @property
+    def from_ms(self) -> int:
+        return self.hours_ms[0]
+
+    @property
+    def to_ms(self) -> int:
+        return self.hours_ms[-1] + HOUR_MS
+
+
+class Reopener:
+    """Cuts closed windows of one gateway again where their readings changed."""
+
+    def __init__(self, config: SiteConfig, owner: Owner, readings: Readings) -> None:
+        self._metered = config.metered
+        self._owner = owner
+        self._readings = readings
+        self._booking = Booking(owner, config.sources.values())
+
+    def due(self, connection: Connection) -> Iterator[LateSpan]:
+        """What has been noted, in spans that hold the store briefly."""
+        for stream, hours in Corrections(connection).late_hours().items():
+            first = 0
+            for index in range(1, len(hours) + 1):
+                ends = index == len(hours) or hours[index] != hours[index - 1] + HOUR_MS
+                if ends or index - first == MOST_HOURS:
+                    yield LateSpan(stream=stream, hours_ms=tuple(hours[first:index]))
+                    first = index
+
+    def recut(self, connection: Connection, late: LateSpan, now_ms: int) -> Closed:
+        """Book new revisions of what changed around the span, in the caller's transaction."""
+        corrections = Corrections(connection)
+        corrections.forget_late(late.stream, late.hours_ms)
+        spec = self._metered.get(late.stream)
+        _, text = StreamStates(connection).load().get(late.stream, (0, None))
+        if spec is None or text is None:
+            return _closed(late, [], 0, ())
+        spec = replace(spec, replacements=corrections.replacements().get(spec.id, ()))
+        state = StreamState.from_json(text)
+        book = SqliteBook(connection)
+        # a gap beside the hours ends there; one beside these windows must be seen whole too
+        touched = self._beside(connection, spec.id, Span(from_ms=late.from_ms, to_ms=late.to_ms))
+        seen = self._beside(connection, spec.id, touched)
+        until_ms = min(touched.to_ms, state.open_from_ms)
+        booked = {
+            (window.start_ms, window.length_ms): window
+            for window in book.current_windows(self._owner, touched, spec.id)
+            if window.end_ms <= until_ms
+        }
+        made = self._cut(connection, spec, seen, until_ms, now_ms, {key[1] for key in booked})
+        drafts = [
+            replace(window, maintenance=booked[key].maintenance)
+            for key, window in sorted(made.items())
+            if key in booked and _differs(window, booked[key])
+        ]
+        windows, emissions = self._booking.add(book, drafts)
+        events = _events(spec, late, now_ms, booked, windows)
+        book.add_events(self._owner, events)
+        return _closed(late, windows, len(emissions), events)
+
+    def _beside(self, connection: Connection, stream: str, span: Span) -> Span:
+        """The span widened to the nearest windows with readings in them on both sides."""
+        series = SqliteBook(connection).number(self._owner, "stream", stream)
+        read = "FROM windows WHERE series = ? AND coverage > 0 AND start_ms"
+        before = connection.execute(
+            f"SELECT start_ms {read} < ? ORDER BY start_ms DESC LIMIT 1", (series, span.from_ms)
+        ).fetchone()
+        after = connection.execute(
+            f"SELECT start_ms + length_ms {read} >= ? ORDER BY start_ms LIMIT 1",
+            (series, span.to_ms),
+        ).fetchone()
+        return Span(
+            from_ms=span.from_ms if before is None else before[0],
+            to_ms=span.to_ms if after is None else after[0],
+        )
+
+    def _cut(
+        self,
+        connection: Connection,
+        spec: StreamSpec,
+        seen: Span,
+        until_ms: int,
+        now_ms: int,
+        lengths_ms: set[int],
+    ) -> dict[tuple[int, int], Window]:
+        """The windows of the span as all readings that are kept now make them."""
+        made = {}
+        history = History(connection, self._readings)
+        for length_ms in lengths_ms:
+            reach_ms = SHORT_GAP_MS + 2 * edge_ms(spec, length_ms)
+            from_ms, to_ms = seen.from_ms - reach_ms, min(seen.to_ms + reach_ms, now_ms + 1)
+            series = history.good([spec.id], from_ms, to_ms)[spec.id]
+            closing = close_windows(
+                spec,
+                None,
+                series.times_ms,
+                series.values,
+                until_ms=until_ms,
+                length_ms=length_ms,
+                loads=_loads(history, spec.load, from_ms, to_ms),
+                max_gap_ms=max_gap_ms(spec),
+                known_to_ms=to_ms,
+            )
+            made.update({(each.start_ms, each.length_ms): each for each in closing.windows})
+        return made
+
+
+def _loads(history: History, point: str | None, from_ms: int, to_ms: int) -> LoadSeries | None:
+    """The load in a span and a day before it: a load that did not change was not sent again."""
+    if point is None:
+        return None
+    series = history.good([point], from_ms - DAY_MS, to_ms)[point]
+    return LoadSeries(times_ms=series.times_ms, values=series.values)
+
+
+def _differs(window: Window, booked: Window) -> bool:
+    """Whether a window is another now; what people verified gives way to a register only."""
+    if booked.provenance in _BY_PEOPLE and window.provenance not in _BY_REGISTER:
+        return False
+    if window.value is None or booked.value is None:
+        return window.value is not booked.value
+    if window.provenance is not booked.provenance:
+        return True
+    return not np.isclose(window.value, booked.value, rtol=0.0, atol=ALIKE)
+
+
+def _events(
+    spec: StreamSpec,
+    late: LateSpan,
+    now_ms: int,
+    booked: dict[tuple[int, int], Window],
+    windows: list[Window],
+) -> tuple[Event, ...]:
+    if not windows:
+        return ()
+    before = sum(booked[each.start_ms, each.length_ms].value or 0.0 for each in windows)
+    after = sum(each.value or 0.0 for each in windows)
+    detail = (
+        f"windows={len(windows)} from={iso_utc(windows[0].start_ms)} "
+        f"to={iso_utc(windows[-1].end_ms)} before={round(before, 6):.15g} "
+        f"after={round(after, 6):.15g} unit={spec.unit}"
+    )
+    return (
+        Event(
+            time_ms=now_ms,
+            code="windows.revised",
+            subject=late.stream,
+            severity=Severity.INFO,
+            detail=detail,
+        ),
+    )
+
+
+def _closed(
+    late: LateSpan, windows: list[Window], emissions: int, events: tuple[Event, ...]
+) -> Closed:
+    return Closed(until_ms=late.to_ms, windows=len(windows), emissions=emissions, events=events)
