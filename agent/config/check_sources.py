@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from agent.config import sections
+from agent.config.accounting import Accounting
 from agent.config.draft import Draft, Item
-from agent.config.factors import Library
 from agent.config.faults import nearest
 from agent.config.rules import Rules
 from agent.config.site import MeterPlan, SourcePlan
-from agent.config.source_factor import SourceFactor, source_factor
+from agent.config.source_factor import SourceFactor, check_keys, source_factor
+from agent.config.source_keys import other_keys
+from agent.config.source_rate import stream_factor
+from agent.core.carbon.uncertainty import accuracy_class_uncertainty_pct
 from agent.core.model import PointRole, PointSpec, StreamKind, StreamSpec
 from agent.core.units import AMOUNT_UNITS, integral_unit
 
@@ -22,6 +24,7 @@ _SHARE_TOLERANCE = 1e-9
 _FLOAT_COUNTS = 1 << 24  # a 32-bit float counts no further in steps of one
 SINGLE_PRECISION = 2.0**-23  # the largest step of a 32-bit float, as a share of the number
 _ROLES_WITH_AMOUNT = (PointRole.COUNTER, PointRole.RATE)
+PLAIN_KINDS = ("fuel", "electricity", "heat")  # one factor of the library makes the figure
 DERIVED_KINDS = ("manual", "virtual", "indirect")  # «kind.id» is a stream without a meter
 
 Plans = Mapping[str, MeterPlan]
@@ -42,32 +45,74 @@ def check_devices(draft: Draft, plans: Plans) -> None:
         _check_conditions(draft, item, plans)
 
 
-def check_sources(
-    draft: Draft, plans: Plans, rules: Rules, library: Library, zone: ZoneInfo
-) -> dict[str, SourcePlan]:
-    """The plan of every source whose stream, unit and factor fit together."""
+def check_sources(draft: Draft, plans: Plans, basis: Accounting) -> dict[str, SourcePlan]:
+    """The plan of every source on a stream whose stream, unit and factor fit together."""
     found: dict[str, SourcePlan] = {}
     for item in draft.written("source", sections.Source):
+        check_keys(draft, item)
         device = draft.refer(item, "device", "device", sections.Device, item.section.device)
-        factor = source_factor(draft, item, rules, library, zone)
-        point = _counted_by(draft, item, "stream", item.section.stream, plans)
-        if isinstance(point, str):
-            draft.leave_out(item, point)
-        if device is None or factor is None or not isinstance(point, PointSpec):
+        if not item.section.stream:
             continue
-        if not _has_amount(draft, item, "stream", item.section.stream, point):
+        stream, factor = _stream_and_factor(draft, item, plans, basis)
+        if device is None or factor is None or stream is None:
             continue
-        _check_unit(draft, item, factor, plans)
         section = _with_share(draft, item, device.section)
+        section = _with_uncertainty(section, plans, basis.rules)
+        if factor.taken_out:
+            section = msgspec.structs.replace(section, share=-section.share)
         if not item.is_left_out():
             found[item.id] = SourcePlan(
                 section=section,
                 factor=factor.ref,
                 uncertainty_factor_pct=factor.uncertainty_pct,
                 former=factor.former,
+                gases=factor.gases,
             )
     _warn_of_double_use(draft, found, plans)
     return found
+
+
+def _stream_and_factor(
+    draft: Draft, item: Item[sections.Source], plans: Plans, basis: Accounting
+) -> tuple[StreamSpec | None, SourceFactor | None]:
+    """The stream of a source, and what one unit of it emits."""
+    source = item.section
+    if source.kind in PLAIN_KINDS and not other_keys(source.kind, item.table):
+        factor = source_factor(draft, item, basis.rules, basis.library, basis.zone)
+        stream = metered_stream(draft, item, "stream", source.stream, plans)
+        if factor is not None and stream is not None:
+            _check_unit(draft, item, factor, plans)
+        return stream, factor
+    stream = metered_stream(draft, item, "stream", source.stream, plans)
+    return stream, None if stream is None else stream_factor(draft, item, stream.unit, basis)
+
+
+def metered_stream(
+    draft: Draft, item: Item[sections.Source], key: str, name: str, plans: Plans
+) -> StreamSpec | None:
+    """The stream that a source names; without it the source is left out."""
+    point = _counted_by(draft, item, key, name, plans)
+    if isinstance(point, str):
+        draft.leave_out(item, point)
+    if not isinstance(point, PointSpec) or not _has_amount(draft, item, key, name, point):
+        return None
+    return stream_named(draft, name, plans)
+
+
+def _with_uncertainty(source: sections.Source, plans: Plans, rules: Rules) -> sections.Source:
+    """The source with how sure its amount is: as stated, by the meter's class, or the default."""
+    if source.uncertainty_activity_pct is not None:
+        return source
+    pct = stream_uncertainty_pct(source.stream, plans, rules)
+    return msgspec.structs.replace(source, uncertainty_activity_pct=pct)
+
+
+def stream_uncertainty_pct(stream: str, plans: Plans, rules: Rules) -> float:
+    """Half of the 95 % interval of what a stream counts, in %: by its meter's class, if known."""
+    plan = plans.get(stream.partition(".")[0])
+    if plan is None or plan.section.accuracy_class is None:
+        return rules.uncertainty_pct.activity
+    return accuracy_class_uncertainty_pct(plan.section.accuracy_class)
 
 
 def named_streams(draft: Draft, sources: Mapping[str, SourcePlan]) -> set[str]:
@@ -317,7 +362,7 @@ def _warn_of_double_use(draft: Draft, sources: Mapping[str, SourcePlan], plans: 
         unit = stream_named(draft, source.section.stream, plans).unit
         users.setdefault((meter, unit), []).append(source)
     for (meter, unit), sharing in users.items():
-        total = sum(source.section.share for source in sharing)
+        total = sum(one.section.share for one in sharing if one.section.kind != "cems")
         if total > 1 + _SHARE_TOLERANCE:
             names = ", ".join(source.id for source in sharing)
             draft.faults.add(

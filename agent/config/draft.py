@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from agent.config import sections
 from agent.config.faults import Faults, nearest
+from agent.config.source_keys import read_now
 from agent.config.tables import bare, read_table, show
 from agent.core.model import StreamSpec
 
@@ -120,7 +121,7 @@ class Draft:
         for place, (label, table) in enumerate(zip(labels, tables, strict=True), start=1):
             unique = label is not None and counts[label] == 1
             path = f"{kind}[{label if unique and label else place}]"
-            read = read_table(section, table, path, self.faults)
+            read = read_table(section, read_now(kind, table), path, self.faults)
             if read is not None:
                 self._items[kind].append(Item(kind=kind, section=read, path=path, table=table))
             elif label is not None:

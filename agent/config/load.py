@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agent.config import sections
+from agent.config.accounting import accounting
 from agent.config.check_buses import check_buses, check_meters
 from agent.config.check_factors import check_factors
 from agent.config.check_manual import check_manual, with_peers
@@ -87,7 +88,7 @@ def read_site(
     check_devices(draft, meters)
     factors, broken = usable_library()
     faults.extend(broken)
-    sources = check_sources(draft, meters, rules, factors, zone_of(assumed))
+    sources = check_sources(draft, meters, accounting(assumed, rules, factors, zone_of(assumed)))
     inputs = [name for plan in derived for name in plan.streams]
     balances = balance_plans(meters, {*inputs, *named_streams(draft, sources)})
     tree = [name for plan in balances for name in (plan.master, *plan.parts)]

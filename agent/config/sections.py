@@ -188,6 +188,27 @@ class Indirect(Section, frozen=True, kw_only=True):
     booked: bool = True  # without it the relation is fitted and shown only
 
 
+SourceKind = Literal[
+    "fuel",
+    "electricity",
+    "heat",
+    "carbon_balance",
+    "reaction",
+    "coke_burn",
+    "carbonate",
+    "nitric_acid",
+    "adipic_acid",
+    "co2_recovery",
+    "flare",
+    "wastewater",
+    "incineration",
+    "landfill",
+    "transport",
+    "cems",
+    "factor",
+]
+
+
 class FactorChange(Section, frozen=True, kw_only=True):
     """From this local day on, a source books with another factor of its own."""
 
@@ -196,14 +217,22 @@ class FactorChange(Section, frozen=True, kw_only=True):
 
 
 class Source(Section, frozen=True, kw_only=True):
-    """An emission source fed by a stream; further keys as in `tanshu calc`."""
+    """An emission source; the keys that are not here are those of its kind in `tanshu calc`.
+
+    With ``stream`` it is booked window by window, without one period by period.
+    """
 
     id: Id
     device: Id
-    kind: Literal["fuel", "electricity", "heat"]
-    stream: str
+    kind: SourceKind
+    stream: str = ""
+    activity: str = ""  # entered data in place of a stream: «activity.waste.sludge-landfill»
+    stock: str = ""  # entered stock whose growth was not used
+    content: str = ""  # laboratory's carbon content
+    period: Literal["month", "day"] = "month"
     share: float = 1.0
     name: str = ""
+    evidence: str | None = None
     fuel: str | None = None
     ncv: Positive | None = None
     carbon_content: Positive | None = None

@@ -13,19 +13,15 @@ from agent.config.draft import Draft, Item
 from agent.config.factors import FactorNotFound, FactorSet, Fuel, GridChoice, Library
 from agent.config.rules import Rules
 from agent.config.site import FormerFactor
+from agent.config.source_keys import is_of_kind, kinds_with
 from agent.core.carbon.fuel import fuel_factor_tco2_per_unit
-from agent.core.model import FactorRef
+from agent.core.model import FactorRef, GasRates
 from agent.core.timebase import local_day
 
 USER = "user"
 KG_PER_T = 1000.0
 NM3_PER_UNIT = 10_000.0
 
-_KEYS_OF_KIND = {
-    "fuel": ("fuel", "ncv", "carbon_content", "oxidation"),
-    "electricity": ("region", "year", "basis"),
-    "heat": (),
-}
 _PARAMETERS = ("ncv", "carbon_content", "oxidation")
 
 
@@ -37,6 +33,25 @@ class SourceFactor:
     stream_unit: str
     uncertainty_pct: float
     former: tuple[FormerFactor, ...] = ()
+    gases: GasRates | None = None
+    taken_out: bool = False  # recovered: its share of the stream counts below 0
+
+
+def check_keys(draft: Draft, item: Item[sections.Source]) -> None:
+    """Refuse keys that only sources of another kind have; warn of a factor of 0."""
+    source = item.section
+    for key in item.table:
+        if not is_of_kind(source.kind, key):
+            others = kinds_with(key)
+            hint = f'remove it, or write kind = "{others[0]}"' if others else "remove it"
+            draft.reject(item, key, f"has no meaning for kind {source.kind}", hint)
+    if source.factor == 0 and source.evidence is None:
+        draft.faults.add(
+            f"{item.path}.factor",
+            "0 needs evidence: a contract with settlement, or certificates",
+            "keep the evidence with the report, or remove the key for the default factor",
+            warning=True,
+        )
 
 
 def source_factor(
@@ -48,19 +63,6 @@ def source_factor(
     for electricity without `year`, the data years; each from a local day of the zone on.
     """
     source = item.section
-    allowed = _KEYS_OF_KIND[source.kind]
-    for kind, keys in _KEYS_OF_KIND.items():
-        for key in keys:
-            if key in item.table and key not in allowed:
-                what = f"has no meaning for kind {source.kind}"
-                draft.reject(item, key, what, f'remove it, or write kind = "{kind}"')
-    if source.factor == 0:
-        draft.faults.add(
-            f"{item.path}.factor",
-            "0 needs evidence: a contract with settlement, or certificates",
-            "keep the evidence with the report, or remove the key for the default factor",
-            warning=True,
-        )
     try:
         ref, stream_unit = _factor(draft, item, rules, library)
         former, ref = _over_time(draft, item, rules, library, zone, ref)

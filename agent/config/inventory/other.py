@@ -294,7 +294,7 @@ def transport_outcome(source: Transport, work: Work) -> Outcome:
 
 
 def cems_outcome(source: Cems, work: Work) -> Outcome:
-    """A gas measured in a stack: concentration and flow, or the mass as the instrument counts it."""
+    """A gas measured in a stack, by concentration and flow or by its mass."""
     if source.mass_t is not None:
         return _cems_mass(source, source.mass_t)
     if source.dry_flow_nm3_h is None or source.hours is None:
