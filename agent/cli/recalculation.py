@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-
-from agent.core.errors import StoreError
 
 if TYPE_CHECKING:
     from agent.config.factors import Pack
@@ -21,44 +15,11 @@ if TYPE_CHECKING:
 
 def foreseen(site: Path, folder: Path, file: Path, pack: Pack) -> list[MonthChange]:
     """Differences per source and month, computed on the gateway's file without writing to it."""
-    from agent.book.database import sqlite3
-    from agent.book.ports import Owner
     from agent.config.factor_install import file_name
-    from agent.daemon.service import load_config
-    from agent.pipeline.recalculate import preview
+    from agent.daemon import factor_review
 
-    with _candidate(folder, file, file_name(pack.set.kind, pack.set.id)):
-        config, _ = load_config(site)
-    store = config.path.parent / config.store.path
-    if not store.exists():
-        raise StoreError(
-            "there is no database yet", where=str(store), hint="import without --recalculate"
-        )
-    connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
-    try:
-        owner = Owner(site=config.site.id, gateway=config.gateway.id)
-        return preview(config, owner, connection)
-    finally:
-        connection.close()
-
-
-@contextmanager
-def _candidate(folder: Path, file: Path, name: str) -> Iterator[None]:
-    """The library as it would be with the file imported."""
-    from agent.config.factors import SITE_FACTORS
-
-    before = os.environ.get(SITE_FACTORS)
-    with tempfile.TemporaryDirectory() as copy:
-        for known in folder.glob("*.toml"):
-            shutil.copy(known, copy)
-        shutil.copy(file, Path(copy) / name)
-        os.environ[SITE_FACTORS] = copy
-        try:
-            yield
-        finally:
-            del os.environ[SITE_FACTORS]
-            if before is not None:
-                os.environ[SITE_FACTORS] = before
+    name = file_name(pack.set.kind, pack.set.id)
+    return factor_review.foreseen(site, folder, {name: file.read_bytes()})
 
 
 def show(months: Sequence[MonthChange]) -> None:

@@ -22,6 +22,7 @@ from hashlib import sha256
 from typing import Any
 
 from agent.config.factor_files import Pack, parse_pack, stated_set
+from agent.config.factor_install import FactorFile
 from agent.config.factor_rows import ROWS
 from agent.config.faults import Faults
 from agent.core import strict_json
@@ -41,15 +42,6 @@ _NAME = re.compile(r"[0-9a-f]{64}" + re.escape(SUFFIX))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PackedSet:
-    """One factor file in a pack, as its bytes."""
-
-    kind: str
-    id: str
-    content: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FactorPack:
     """A pack whose signature holds; ``hash`` is the SHA-256 of its bytes in hex."""
 
@@ -57,7 +49,7 @@ class FactorPack:
     serial: int  # counts up with every pack of the same key
     issued: str  # ISO date
     note: str
-    sets: tuple[PackedSet, ...]
+    sets: tuple[FactorFile, ...]
     key_id: str
     hash: str
     data: bytes
@@ -140,6 +132,19 @@ def open_pack(data: bytes, keys: Iterable[PublicKey], *, name: str | None = None
     return _read(body, key_id, data)
 
 
+def reopen_pack(data: bytes) -> FactorPack:
+    """A pack as it is written, for one that was verified before or will be elsewhere.
+
+    Raises:
+        ProofError: not of the form of a pack; the signature itself is not checked.
+    """
+    if len(data) > MAX_PACK_BYTES:
+        raise ProofError(f"larger than {MAX_PACK_BYTES} bytes", hint="a pack is smaller")
+    body, last = _parted(data)
+    key_id, _ = parse_signature_line(last)
+    return _read(body, key_id, data)
+
+
 def parsed_sets(pack: FactorPack) -> tuple[Pack, ...]:
     """The factor sets of a pack.
 
@@ -192,7 +197,7 @@ def _read(body: bytes, key_id: str, data: bytes) -> FactorPack:
     sets, start = [], 0
     for stated, size in zip(header["sets"], sizes, strict=True):
         content = rest[start : start + size]
-        sets.append(PackedSet(kind=stated["kind"], id=stated["id"], content=content))
+        sets.append(FactorFile(kind=stated["kind"], id=stated["id"], content=content))
         start += size
     return FactorPack(
         issuer=header["issuer"],

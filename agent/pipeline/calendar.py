@@ -46,6 +46,12 @@ def due_periods(job: CalendarJob, last_ms: int | None, now_ms: int) -> list[int]
     return periods
 
 
+def due_once(start_of: PeriodStart, last_ms: int | None, now_ms: int) -> int | None:
+    """Start of the current period if it is not done, for work that catches up by one run."""
+    current_ms = start_of(now_ms)
+    return current_ms if last_ms is None or last_ms < current_ms else None
+
+
 def run_each(job: CalendarJob, database: Database, now_ms: int) -> Iterator[int]:
     """Do the due periods of the job one by one, a transaction each; yields each that is done."""
     runs = JobRuns(database.connection)
