@@ -18,8 +18,10 @@ from agent.core.errors import StoreError
 from agent.core.model import Event, Severity
 from agent.core.ports import Clock
 from agent.core.timebase import DAY_MS, HOUR_MS, iso_utc, local_date, local_day
+from agent.pipeline.adjust import Revised
 from agent.pipeline.calendar import CalendarJob, due_periods, run_each
 from agent.pipeline.close import Closed, Latest, WindowCloser
+from agent.pipeline.manual import ManualWindows
 from agent.pipeline.record import Recorder
 from agent.pipeline.reopen import LateSpan, Reopener
 from agent.pipeline.seal import Sealer
@@ -57,6 +59,7 @@ class Pipeline:
         self._clock = clock
         self._closer = WindowCloser(config, owner, readings, latest)
         self._reopener = Reopener(config, owner, readings)
+        self._manual = ManualWindows(config, owner, readings)
         recorder.closed_to_ms = self._closer.closed_to_ms(database.connection)
         self._readings = readings
         self._log = structlog.get_logger("pipeline")
@@ -97,6 +100,9 @@ class Pipeline:
         for late in list(self._reopener.due(self._database.connection)):
             self._recut(late, now_ms)
             yield 0
+        if self._manual.is_due(self._database.connection, now_ms):
+            self._take_manual(now_ms)
+            yield 0
         yield self.seal(now_ms)
         for job in self.jobs:
             for _ in run_each(job, self._database, now_ms):
@@ -135,7 +141,13 @@ class Pipeline:
             windows=closed.windows,
         )
 
-    def _count(self, closed: Closed) -> None:
+    def _take_manual(self, now_ms: int) -> None:
+        with self._database.transaction() as connection:
+            taken = self._manual.run(connection, now_ms)
+        self._count(taken)
+        self._log.info("manual.taken", windows=taken.windows, events=len(taken.events))
+
+    def _count(self, closed: Closed | Revised) -> None:
         self.windows += closed.windows
         self.emissions += closed.emissions
         self._recorder.tell(closed.events)
