@@ -63,7 +63,10 @@ class SqliteBook:
 
     def next_id(self, table: str) -> int:
         """The next booking number of windows or emissions."""
-        row = self._connection.execute(f"SELECT max(id) FROM {table}").fetchone()
+        number = f"SELECT max(id) AS id FROM {table} WHERE id > 0"
+        if table == "emissions":  # recalculations stand in the same order
+            number = f"SELECT max(id) FROM ({number} UNION ALL SELECT max(id) FROM recalculations)"
+        row = self._connection.execute(number).fetchone()
         return 1 if row[0] is None else int(row[0]) + 1
 
     def add_windows(self, owner: Owner, windows: Iterable[Window]) -> int:
@@ -234,28 +237,32 @@ class SqliteBook:
         ]
 
     def emissions_changed_after(self, after: int) -> tuple[int, int | None, int | None]:
-        """The newest row number, and the span of starts booked after a row number."""
+        """The newest booking number, and the span of starts booked after a booking number."""
         row = self._connection.execute(
-            "SELECT max(id), min(start_ms), max(start_ms) FROM emissions WHERE id > ?", (after,)
+            "SELECT max(id), min(from_ms), max(to_ms) FROM ("
+            "SELECT id, start_ms AS from_ms, start_ms AS to_ms FROM emissions WHERE id > :after "
+            "UNION ALL SELECT id, from_ms, to_ms FROM recalculations WHERE id > :after)",
+            {"after": after},
         ).fetchone()
         return (after, None, None) if row[0] is None else (row[0], row[1], row[2])
 
     def windows_after(self, owner: Owner, after: int, limit: int) -> list[tuple[int, Window]]:
         """All revisions in the order they were booked, from a row number on: for sealing."""
+        # CROSS: the outer loop is that of the booking numbers, however few gateways there are
         rows = self._connection.execute(
             f"SELECT windows.id, name, {WINDOW_COLUMNS} FROM windows "
-            "JOIN series ON series.id = windows.series WHERE windows.id > ? "
+            "CROSS JOIN series ON series.id = windows.series WHERE windows.id > ? "
             "AND site = ? AND gateway = ? ORDER BY windows.id LIMIT ?",
             (after, owner.site, owner.gateway, limit),
         )
         return [(row[0], window_of(row[1:])) for row in rows]
 
     def emissions_after(self, owner: Owner, after: int, limit: int) -> list[tuple[int, Emission]]:
-        """All emission revisions in the order they were booked, from a row number on."""
+        """All revisions in the order they were booked, without those of recalculations."""
         factors = self._factors()
         rows = self._connection.execute(
             f"SELECT emissions.id, series.name, {EMISSION_COLUMNS} FROM emissions "
-            "JOIN series ON series.id = emissions.series WHERE emissions.id > ? "
+            "CROSS JOIN series ON series.id = emissions.series WHERE emissions.id > ? "
             "AND site = ? AND gateway = ? ORDER BY emissions.id LIMIT ?",
             (after, owner.site, owner.gateway, limit),
         )
@@ -265,7 +272,8 @@ class SqliteBook:
         """Counter end points in the order they were booked, from a row number on."""
         rows = self._connection.execute(
             "SELECT endpoints.id, name, boundary_ms, time_ms, register, accumulated "
-            "FROM endpoints JOIN series ON series.id = endpoints.series WHERE endpoints.id > ? "
+            "FROM endpoints CROSS JOIN series ON series.id = endpoints.series "
+            "WHERE endpoints.id > ? "
             "AND site = ? AND gateway = ? ORDER BY endpoints.id LIMIT ?",
             (after, owner.site, owner.gateway, limit),
         )

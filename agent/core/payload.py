@@ -25,6 +25,7 @@ from agent.core.chain import (
 )
 from agent.core.errors import ProofError
 from agent.core.model import Emission, Window
+from agent.core.recalculation import BulkRecalculation
 from agent.core.record import COLUMNS, Record, Unknown, decode_record, encode_record, kind_of
 
 SCHEMA = "tanshu/v1/batch"
@@ -265,7 +266,8 @@ def parse_signature_line(line: bytes) -> tuple[str, bytes]:
 
 
 def _span(records: Iterable[Record]) -> tuple[int | None, int | None]:
-    timed = [record for record in records if isinstance(record, Window | Emission)]
+    spans = Window | Emission | BulkRecalculation
+    timed = [record for record in records if isinstance(record, spans)]
     if not timed:
         return None, None
     return min(record.start_ms for record in timed), max(record.end_ms for record in timed)

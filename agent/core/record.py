@@ -21,6 +21,12 @@ from agent.core.model import (
     Severity,
     Window,
 )
+from agent.core.recalculation import (
+    RECALCULATION_COLUMNS,
+    BulkRecalculation,
+    decode_recalculation,
+    recalculation_values,
+)
 from agent.core.record_fields import (
     count,
     flag,
@@ -39,7 +45,16 @@ from agent.core.report.review_record import (
     review_values,
 )
 
-Record = Window | Emission | Endpoint | Event | ActivityEntry | SignedReview | ManualEntry
+Record = (
+    Window
+    | Emission
+    | BulkRecalculation
+    | Endpoint
+    | Event
+    | ActivityEntry
+    | SignedReview
+    | ManualEntry
+)
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "window": (
@@ -74,6 +89,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "factor_unit",
         "inputs",
     ),
+    "recalculation": RECALCULATION_COLUMNS,
     "endpoint": ("stream", "boundary", "time", "register", "accumulated"),
     "event": ("time", "code", "subject", "severity", "detail"),
     "activity": ACTIVITY_COLUMNS,
@@ -97,6 +113,8 @@ def kind_of(record: Record) -> str:
             return "window"
         case Emission():
             return "emission"
+        case BulkRecalculation():
+            return "recalculation"
         case Endpoint():
             return "endpoint"
         case Event():
@@ -150,6 +168,8 @@ def _values(record: Record) -> list[Any]:
             return _window_values(record)
         case Emission():
             return _emission_values(record)
+        case BulkRecalculation():
+            return recalculation_values(record)
         case Endpoint():
             return [
                 record.stream,
@@ -275,6 +295,7 @@ def _decode_event(fields: Mapping[str, Any]) -> Event:
 _DECODERS: dict[str, Callable[[Mapping[str, Any]], Record]] = {
     "window": _decode_window,
     "emission": _decode_emission,
+    "recalculation": decode_recalculation,
     "endpoint": _decode_endpoint,
     "event": _decode_event,
     "activity": decode_activity,

@@ -28,8 +28,11 @@ class Booked:
         self._connection = connection
         self._factors: dict[int, FactorRef] = {}
 
-    def find(self, owner: Owner, record: Keyed) -> tuple[int, Keyed] | None:
-        """Row number and content booked under the record's key."""
+    def find(self, owner: Owner, record: Keyed) -> tuple[int | None, Keyed] | None:
+        """Row number and content booked under the record's key.
+
+        An emission that a recalculation made has no number of its own.
+        """
         match record:
             case Window():
                 return self._window(owner, record)
@@ -50,7 +53,7 @@ class Booked:
         ).fetchone()
         return None if row is None else (row[0], window_of(row[1:]))
 
-    def _emission(self, owner: Owner, record: Emission) -> tuple[int, Emission] | None:
+    def _emission(self, owner: Owner, record: Emission) -> tuple[int | None, Emission] | None:
         row = self._connection.execute(
             f"SELECT emissions.id, series.name, {EMISSION_COLUMNS} FROM emissions "
             f"JOIN series ON series.id = emissions.series WHERE {KEY}",

@@ -11,6 +11,7 @@ from agent.book.activity import SqliteActivity
 from agent.book.database import Database
 from agent.book.manual import SqliteManual
 from agent.book.ports import Owner
+from agent.book.recalculations import apply
 from agent.book.reviews import receive_reviews
 from agent.book.sqlite import SqliteBook
 from agent.core.activity import ActivityEntry
@@ -25,6 +26,7 @@ from agent.core.payload import (
     verify_batch,
 )
 from agent.core.ports import Clock
+from agent.core.recalculation import BulkRecalculation
 from agent.core.record import Record, Unknown
 from agent.core.report.review_record import SignedReview
 from agent.ledger.booked import Booked, Keyed
@@ -158,16 +160,36 @@ class Intake:
             return 0
         self._check_former(verified, now_ms)
         self._write_book(verified, now_ms)
-        broken = self._storage.advance(owner, header.epoch)
-        if broken is not None:
+        advance = self._storage.advance(owner, header.epoch)
+        for seq in advance.linked:
+            self._recalculate(verified, seq, now_ms)
+        if advance.broken is not None:
             self._alarm(
                 "ledger.broken_chain",
                 verified,
                 now_ms,
-                f"batch {broken} names another batch before it than is stored",
-                seq=broken,
+                f"batch {advance.broken} names another batch before it than is stored",
+                seq=advance.broken,
             )
         return 1
+
+    def _recalculate(self, verified: _Verified, seq: int, now_ms: int) -> None:
+        """Apply the recalculations of a batch now that all batches before it are booked."""
+        owner, header = verified.owner, verified.batch.header
+        records = verified.records
+        if seq != header.seq:  # it was held until now
+            held = parse_batch(self._storage.data(owner, header.epoch, seq))
+            records = decode_records(held) if "recalculation" in held.header.columns else ()
+        details: dict[str, list[str]] = {}
+        for record in records:
+            if isinstance(record, BulkRecalculation):
+                refused = apply(self._database.connection, owner, record)
+                if refused is not None:
+                    details.setdefault(refused.code, []).append(refused.detail)
+        for code, listed in details.items():
+            self._alarm(
+                f"ledger.recalculation_{code}", verified, now_ms, "; ".join(listed), seq=seq
+            )
 
     def _check_former(self, verified: _Verified, now_ms: int) -> None:
         former = verified.batch.header.former

@@ -45,6 +45,14 @@ class Chain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Advance:
+    """Batches that became part of the unbroken chain, and one that names another before it."""
+
+    linked: range
+    broken: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
     """A contradiction that a gateway signed."""
 
@@ -129,11 +137,8 @@ class LedgerStorage:
         )
         return cursor.rowcount == 1
 
-    def advance(self, owner: Owner, epoch: str) -> int | None:
-        """Move the chain's head over every batch that follows it.
-
-        Returns the seq of a batch that is next but names another batch before it, if any.
-        """
+    def advance(self, owner: Owner, epoch: str) -> Advance:
+        """Move the chain's head over every batch that follows it."""
         place = (owner.site, owner.gateway, epoch)
         through, head = self._connection.execute(
             f"SELECT through, hash FROM epochs WHERE {CHAIN}", place
@@ -154,7 +159,15 @@ class LedgerStorage:
             self._connection.execute(
                 f"UPDATE epochs SET through = ?, hash = ? WHERE {CHAIN}", (through, head, *place)
             )
-        return broken
+        return Advance(linked=range(start + 1, through + 1), broken=broken)
+
+    def data(self, owner: Owner, epoch: str, seq: int) -> bytes:
+        """The bytes of a stored batch, as they were signed."""
+        row = self._connection.execute(
+            f"SELECT body FROM batches WHERE {CHAIN} AND seq = ?",
+            (owner.site, owner.gateway, epoch, seq),
+        ).fetchone()
+        return zstandard.ZstdDecompressor().decompress(row[0])
 
     def receipt(self, owner: Owner, epoch: str) -> Receipt:
         """What is committed of an epoch; nothing at all gives ``through`` 0."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from agent.book.database import Database
 from agent.book.ports import Owner
+from agent.book.recalculations import find_recalculation, is_booked, name_of
 from agent.book.reviews import find_review
 from agent.core.activity import ActivityEntry
 from agent.core.errors import ProofError
@@ -19,10 +20,13 @@ from agent.core.payload import (
     parse_batch,
     verify_batch,
 )
-from agent.core.record import Record, Unknown
+from agent.core.recalculation import BulkRecalculation
+from agent.core.record import Unknown
 from agent.core.report.review_record import SignedReview
 from agent.ledger.booked import Booked
 from agent.ledger.storage import Chain, LedgerStorage, StoredBatch
+
+Signed = Window | Emission | Endpoint | Event | ActivityEntry | SignedReview | ManualEntry | Unknown
 
 MOST_FINDINGS = 1000
 TABLES = {
@@ -31,6 +35,13 @@ TABLES = {
     Endpoint: "endpoints",
     ActivityEntry: "activity",
     ManualEntry: "manual_entries",
+}
+
+
+SEEN_BY_NUMBER = "seen.kind = :table AND seen.id = booked.id"
+SEEN = {
+    "emissions": "seen.kind = iif(booked.id IS NULL, 'recalculations', :table) "
+    "AND seen.id = ifnull(booked.id, booked.recalculation)"
 }
 
 
@@ -104,7 +115,7 @@ class _Verifier:
         unbroken, count = True, 0
         for stored in self._storage.batches(chain.owner, chain.epoch):
             count += 1
-            batch = self._batch(stored)
+            batch = self._batch(stored, is_linked=stored.link.seq <= chain.through)
             if batch is None:
                 unbroken = False
                 continue
@@ -135,7 +146,7 @@ class _Verifier:
             )
         )
 
-    def _batch(self, stored: StoredBatch) -> Batch | None:
+    def _batch(self, stored: StoredBatch, *, is_linked: bool) -> Batch | None:
         link = stored.link
         try:
             batch = parse_batch(stored.data)
@@ -154,7 +165,10 @@ class _Verifier:
             return None
         self._report.records += len(records)
         for record in records:
-            self._record(stored, record)
+            if not isinstance(record, BulkRecalculation):
+                self._record(stored, record)
+            elif is_linked:  # what is held is applied when it is linked
+                self._recalculation(stored, record)
         return batch
 
     def _link(
@@ -170,7 +184,7 @@ class _Verifier:
             return False, previous
         return True, batch.link
 
-    def _record(self, stored: StoredBatch, record: Record | Unknown) -> None:
+    def _record(self, stored: StoredBatch, record: Signed) -> None:
         if isinstance(record, Unknown):
             return
         if isinstance(record, Event):
@@ -185,10 +199,8 @@ class _Verifier:
             self._find_record("missing", stored, f"not booked: {record}")
             return
         number, booked = found
-        self._connection.execute(
-            "INSERT INTO seen (kind, id) VALUES (?, ?) ON CONFLICT DO NOTHING",
-            (TABLES[type(record)], number),
-        )
+        if number is not None:
+            self._see(TABLES[type(record)], number)
         if booked != record:
             self._find_record("differs", stored, f"booked is {booked}, signed is {record}")
 
@@ -197,22 +209,34 @@ class _Verifier:
         if number is None:
             self._find_record("missing", stored, f"not booked: {record.review}")
             return
+        self._see("reviews", number)
+
+    def _recalculation(self, stored: StoredBatch, record: BulkRecalculation) -> None:
+        number = find_recalculation(self._connection, stored.owner, record)
+        if number is None:
+            self._find_record("recalculation", stored, f"not applied: {name_of(record)}")
+            return
+        self._see("recalculations", number)
+        if not is_booked(self._connection, stored.owner, record):
+            self._find_record("differs", stored, f"booked otherwise: {name_of(record)}")
+
+    def _see(self, table: str, number: int) -> None:
         self._connection.execute(
-            "INSERT INTO seen (kind, id) VALUES ('reviews', ?) ON CONFLICT DO NOTHING", (number,)
+            "INSERT INTO seen (kind, id) VALUES (?, ?) ON CONFLICT DO NOTHING", (table, number)
         )
 
     def book_without_batch(self) -> None:
         """What is booked for a gateway although no batch of it says so."""
-        owned = dict.fromkeys(TABLES.values(), "JOIN series AS owner ON owner.id = booked.series")
+        tables = (*TABLES.values(), "recalculations")
+        owned = dict.fromkeys(tables, "JOIN series AS owner ON owner.id = booked.series")
         owned["reviews"] = "JOIN reviews AS owner ON owner.id = booked.id"
         for table, owner_of in owned.items():
             rows = self._connection.execute(
                 f"SELECT owner.site, owner.gateway, count(*) FROM {table} AS booked {owner_of} "
-                "WHERE NOT EXISTS "
-                "(SELECT 1 FROM seen WHERE seen.kind = ? AND seen.id = booked.id) "
+                f"WHERE NOT EXISTS (SELECT 1 FROM seen WHERE {SEEN.get(table, SEEN_BY_NUMBER)}) "
                 "AND EXISTS (SELECT 1 FROM keys WHERE keys.site = owner.site "
                 "AND keys.gateway = owner.gateway) GROUP BY owner.site, owner.gateway",
-                (table,),
+                {"table": table},
             ).fetchall()
             for site, gateway, count in rows:
                 owner = Owner(site=site, gateway=gateway)

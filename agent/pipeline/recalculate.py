@@ -2,14 +2,14 @@
 
 It runs beside polling, one source and month at a time, so that the store and the event loop are
 held for some hundredths of a second. Old revisions stay; what changed is told per source and
-month.
+month, and travels as a record that the ledger computes again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -20,29 +20,22 @@ import structlog
 
 from agent.book.database import Database
 from agent.book.ports import Owner, Span
-from agent.book.revise import (
-    EmissionArrays,
-    RevisedEmissions,
-    booked_streams,
-    current_arrays,
-    factor_values,
-    revise,
-)
+from agent.book.recalculations import add_recalculation
+from agent.book.revise import Revision, booked_emissions, current, revisions, streams_of
 from agent.book.sqlite import SqliteBook
+from agent.config.factors import usable_library
 from agent.config.site import SiteConfig, SourcePlan
-from agent.core import kernels
-from agent.core.carbon.booking import interval_of
-from agent.core.model import Event, FactorRef, Severity
+from agent.core.carbon.recompute import BookedEmissions, era_of, recompute
+from agent.core.model import Event, GasRates, Severity
 from agent.core.ports import Clock
+from agent.core.recalculation import FactorEra, Terms
 from agent.core.timebase import local_date, local_month
 from agent.store.state import Audit, FactorMarks
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-Floats = npt.NDArray[np.float64]
-
-SAME_SHARE = 1e-9
+SAME_GAS = 1e-9  # of the kgCO2e
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,15 +59,17 @@ class Slice:
     """One source in one month, as far as something may be booked with another factor."""
 
     source: SourcePlan
-    stream: str  # the one it was booked from
     span: Span
     month: str
 
 
 def preview(config: SiteConfig, owner: Owner, connection: Connection) -> list[MonthChange]:
     """What a recalculation would change; nothing is written."""
-    found = (_revised(connection, owner, part)[0] for part in _slices(connection, owner, config))
-    return [change for change in found if change is not None]
+    return [
+        _change(part, found)
+        for part in _slices(connection, owner, config)
+        for found in _revised(connection, owner, part, "")
+    ]
 
 
 class Recalculation:
@@ -90,11 +85,13 @@ class Recalculation:
     async def run(self, progressed: Callable[[], None] = lambda: None) -> list[MonthChange]:
         """Book the new revisions, one transaction per source and month."""
         changes = []
+        library = usable_library()[0].version
         for part in _slices(self._database.connection, self._owner, self._config):
-            change, revised = _revised(self._database.connection, self._owner, part)
-            if change is not None and revised is not None:
+            for found in _revised(self._database.connection, self._owner, part, library):
+                change = _change(part, found)
                 with self._database.transaction() as connection:
-                    revise(connection, self._owner, part.source.id, part.stream, revised)
+                    for revision in found:
+                        add_recalculation(connection, self._owner, revision)
                     self._tell(connection, change)
                 changes.append(change)
                 self._log.debug("month.recalculated", source=change.source, month=change.month)
@@ -117,7 +114,7 @@ class Recalculation:
 
     def _marks(self) -> dict[str, str]:
         return {
-            source.id: repr((source.factor, source.former))
+            source.id: repr((source.factor, source.gases, source.former))
             for source in self._config.sources.values()
         }
 
@@ -150,11 +147,12 @@ class Recalculation:
 
 
 def _slices(connection: Connection, owner: Owner, config: SiteConfig) -> Iterator[Slice]:
-    """Every source and month in which something is booked with another factor."""
+    """Every source and month in which something may be booked with another factor."""
     book, zone = SqliteBook(connection), ZoneInfo(config.site.timezone)
     for source in config.sources.values():
-        span = book.booked_otherwise(owner, source.id, source.factor, bool(source.former))
-        if span is None:
+        several = bool(source.former) or source.gases is not None
+        span = book.booked_otherwise(owner, source.id, source.factor, several)
+        if span is None or not source.section.stream:
             continue
         day = local_date(span.from_ms, zone)
         year, month = day.year, day.month
@@ -162,86 +160,71 @@ def _slices(connection: Connection, owner: Owner, config: SiteConfig) -> Iterato
             start_ms, end_ms = local_month(year, month, zone)
             if start_ms >= span.to_ms:
                 break
-            part = Span(from_ms=start_ms, to_ms=end_ms)
-            for stream in booked_streams(connection, owner, source.id, source.section.stream, part):
-                yield Slice(source=source, stream=stream, span=part, month=f"{year}-{month:02}")
+            yield Slice(
+                source=source,
+                span=Span(from_ms=start_ms, to_ms=end_ms),
+                month=f"{year}-{month:02}",
+            )
             year, month = (year, month + 1) if month < 12 else (year + 1, 1)
 
 
 def _revised(
-    connection: Connection, owner: Owner, part: Slice
-) -> tuple[MonthChange | None, RevisedEmissions | None]:
-    """The new revisions of one source and month, and what they change."""
-    source = part.source
-    arrays = current_arrays(connection, owner, source.id, part.stream, part.span)
-    factors, which = _factors_of(source, arrays.start_ms)
-    stale = np.zeros(len(arrays.start_ms), np.bool_)
-    for index, factor in enumerate(factors):
-        number = SqliteBook(connection).factor_number(factor)
-        stale |= (which == index) & (arrays.factor != (-1 if number is None else number))
-    if not stale.any():
-        return None, None
-    chosen = arrays.only(stale)
-    which = which[stale]
-    shares = _booked_shares(connection, chosen, source.section.share)
-    scale = shares * np.array([factor.value for factor in factors])[which]
-    after = _scaled(chosen.value, scale)
-    lower, upper = _intervals(source, chosen, scale)
-    change = MonthChange(
-        source=source.id,
+    connection: Connection, owner: Owner, part: Slice, library: str
+) -> Iterator[list[Revision]]:
+    """The new revisions of one source and month, by the stream they were booked from."""
+    source, terms = part.source.id, _terms(part.source)
+    expected = part.source.section.stream
+    booked = current(booked_emissions(connection, owner, source, expected, part.span))
+    streams = [expected]
+    if (booked.window_revision < 0).any():
+        streams += [
+            name for name in streams_of(connection, owner, source, part.span) if name != expected
+        ]
+    for stream in streams:
+        if stream != expected:
+            booked = current(booked_emissions(connection, owner, source, stream, part.span))
+        booked = booked.only(booked.window_revision >= 0)
+        chosen = booked.only(_is_stale(connection, booked, terms))
+        if found := list(revisions(source, stream, chosen, terms, library)):
+            yield found
+
+
+def _terms(source: SourcePlan) -> Terms:
+    eras = [(former.until_ms, former.factor, former.gases) for former in source.former]
+    return Terms(
+        eras=tuple(
+            FactorEra(until_ms=until_ms, factor=factor, gases=gases or GasRates(kgco2=factor.value))
+            for until_ms, factor, gases in (*eras, (None, source.factor, source.gases))
+        ),
+        share=source.section.share,
+        uncertainty_activity_pct=source.section.uncertainty_activity_pct or 0.0,
+    )
+
+
+def _is_stale(
+    connection: Connection, booked: BookedEmissions, terms: Terms
+) -> npt.NDArray[np.bool_]:
+    """Which emissions were booked with another factor, or another split of it by gas."""
+    book = SqliteBook(connection)
+    numbers = [book.factor_number(era.factor) or -1 for era in terms.eras]
+    expected = np.array(numbers, np.int64)[era_of(booked.start_ms, terms)]
+    stale: npt.NDArray[np.bool_] = expected != booked.factor
+    if not stale.all():
+        figures = recompute(booked, terms)
+        for name in ("kgco2", "kgch4", "kgn2o"):
+            apart = np.abs(getattr(figures, name) - getattr(booked, name))
+            stale |= apart > SAME_GAS * np.abs(booked.kgco2e)
+    return stale
+
+
+def _change(part: Slice, found: Sequence[Revision]) -> MonthChange:
+    records = [revision.record for revision in found]
+    factors = {era.factor: None for record in records for era in record.terms.eras}
+    return MonthChange(
+        source=part.source.id,
         month=part.month,
-        windows=len(after),
-        before_kgco2e=float(np.nansum(chosen.kgco2e)),
-        after_kgco2e=float(np.nansum(after)),
-        factors=tuple(f"{factors[i].id} {factors[i].version}" for i in np.unique(which)),
+        windows=sum(record.count for record in records),
+        before_kgco2e=sum(record.before.kgco2e for record in records),
+        after_kgco2e=sum(record.after.kgco2e for record in records),
+        factors=tuple(f"{factor.id} {factor.version}" for factor in factors),
     )
-    revised = RevisedEmissions(
-        arrays=chosen, factors=factors, which=which, kgco2e=after, lower=lower, upper=upper
-    )
-    return change, revised
-
-
-def _intervals(source: SourcePlan, chosen: EmissionArrays, scale: Floats) -> tuple[Floats, Floats]:
-    """Lower and upper ends, as `emission_of` computes them for a single window."""
-    uncertainty_pct = source.section.uncertainty_activity_pct or 0.0
-    if not uncertainty_pct and source.section.share >= 0:
-        both = np.isnan(chosen.lower) | np.isnan(chosen.upper)
-        lower, upper = _scaled(chosen.lower, scale), _scaled(chosen.upper, scale)
-        lower[both] = upper[both] = np.nan
-        return lower, upper
-    ends = [
-        interval_of(*window, one_scale, uncertainty_pct)
-        for window, one_scale in zip(chosen.windows(), scale.tolist(), strict=True)
-    ]
-    lower = np.array([np.nan if low is None else low for low, _ in ends])
-    upper = np.array([np.nan if high is None else high for _, high in ends])
-    return lower, upper
-
-
-def _booked_shares(connection: Connection, booked: EmissionArrays, share: float) -> Floats:
-    """The share each emission was booked with: a changed share holds from then on only.
-
-    It is what the figure says, taken as today's share where both agree to the last digits.
-    """
-    values = factor_values(connection)
-    factors = np.array([values[number] for number in booked.factor.tolist()])
-    full = booked.value * factors
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shares = booked.kgco2e / full
-    unknown = ~np.isfinite(shares) | (np.abs(shares - share) <= SAME_SHARE * abs(share))
-    return np.where(unknown, share, shares)
-
-
-def _factors_of(
-    source: SourcePlan, start_ms: npt.NDArray[np.int64]
-) -> tuple[tuple[FactorRef, ...], npt.NDArray[np.int64]]:
-    """The source's factors, oldest first, and which of them holds at each start."""
-    ends = np.array([former.until_ms for former in source.former], np.int64)
-    factors = (*(former.factor for former in source.former), source.factor)
-    return factors, np.searchsorted(ends, start_ms, "right").astype(np.int64)
-
-
-def _scaled(amounts: Floats, scale: Floats) -> Floats:
-    result = np.empty(len(amounts), np.float64)
-    kernels.run("emissions", np.ascontiguousarray(amounts), np.ascontiguousarray(scale), result)
-    return result

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from agent.book.activity import SqliteActivity
 from agent.book.manual import SqliteManual
 from agent.book.ports import Owner
+from agent.book.recalculations import emissions_and_recalculations_after
 from agent.book.reviews import reviews_after
 from agent.book.sqlite import SqliteBook
 from agent.core.chain import SigningKey
@@ -51,7 +52,7 @@ class Sealer:
         records: list[Record] = []
         for kind, fetch in (
             ("window", book.windows_after),
-            ("emission", book.emissions_after),
+            ("emission", partial(emissions_and_recalculations_after, connection)),
             ("endpoint", book.endpoints_after),
             ("event", book.events_after),
             ("activity", SqliteActivity(connection).activity_after),

@@ -100,7 +100,12 @@ async def test_bulk_and_single_arithmetic_agree_to_the_last_digit(bench: Bench) 
     windows = {w.start_ms: w for w in book.current_windows(bench.owner, EVERYTHING, "a.energy")}
     for emission in current(bench, "sa"):
         plan = config.sources["sa"]
-        single = emission_of("sa", windows[emission.start_ms], plan.factor_at(emission.start_ms))
+        single = emission_of(
+            "sa",
+            windows[emission.start_ms],
+            plan.factor_at(emission.start_ms),
+            uncertainty_activity_pct=plan.section.uncertainty_activity_pct or 0.0,
+        )
         assert emission == replace(single, revision=emission.revision)
 
 
