@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,10 @@ class Model:
         fields: dict[str, Any] = json.loads(text)
         coefficients = tuple(Coefficient(**item) for item in fields.pop("coefficients"))
         return cls(coefficients=coefficients, **fields)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return tuple(part.input for part in self.coefficients)
 
     def outside(self, inputs: Sequence[float]) -> tuple[str, ...]:
         """The inputs that lie outside the range in which the model was fitted."""
@@ -185,8 +189,18 @@ def _within(part: Coefficient, value: float) -> bool:
     return part.low - edge <= value <= part.high + edge
 
 
+def levels(amounts: Iterable[Amount], divisors: Iterable[float]) -> tuple[float, ...] | None:
+    """Each amount by its divisor, as it enters a model; None if one is missing."""
+    found: list[float] = []
+    for amount, divisor in zip(amounts, divisors, strict=True):
+        if amount.value is None:
+            return None
+        found.append(amount.value / divisor)
+    return tuple(found)
+
+
 def estimate(
-    model: Model, inputs: Sequence[Amount], divisors: Sequence[float], hours: float
+    model: Model, inputs: Mapping[str, Amount], divisors: Sequence[float], hours: float
 ) -> Computed:
     """What a model gives for a window of some hours: the amount, and its 90 % interval.
 
@@ -197,41 +211,37 @@ def estimate(
 
     The result has no value if an input has none or lies outside the model's range.
     """
-    names = tuple(part.input for part in model.coefficients)
-    values = [
-        amount.value / length
-        for amount, length in zip(inputs, divisors, strict=True)
-        if amount.value is not None
-    ]
-    if len(values) < len(inputs) or model.outside(values):
-        return _computed(None, None, None, inputs, names)
+    values = levels(inputs.values(), divisors)
+    if values is None or model.outside(values):
+        return no_estimate(inputs)
     value = model.value(values)
     below, above = model.residual_low, model.residual_high
-    for part, amount, length, level in zip(
-        model.coefficients, inputs, divisors, values, strict=True
+    for part, amount, divisor, level in zip(
+        model.coefficients, inputs.values(), divisors, values, strict=True
     ):
         if amount.lower is None or amount.upper is None:
-            return _computed(max(0.0, value * hours), None, None, inputs, names)
-        ends = sorted(part.value * (end / length - level) for end in (amount.lower, amount.upper))
+            return _estimated(inputs, max(0.0, value * hours), None, None)
+        ends = sorted(part.value * (end / divisor - level) for end in (amount.lower, amount.upper))
         below, above = -math.hypot(below, min(0.0, ends[0])), math.hypot(above, max(0.0, ends[1]))
-    ends = [max(0.0, (value + end) * hours) for end in (below, 0.0, above)]
-    return _computed(ends[1], ends[0], ends[2], inputs, names)
+    lower, middle, upper = (max(0.0, (value + end) * hours) for end in (below, 0.0, above))
+    return _estimated(inputs, middle, lower, upper)
 
 
-def _computed(
-    value: float | None,
-    lower: float | None,
-    upper: float | None,
-    inputs: Sequence[Amount],
-    names: tuple[str, ...],
+def no_estimate(inputs: Mapping[str, Amount]) -> Computed:
+    """A window without a value."""
+    return replace(_estimated(inputs, None, None, None), provenance=Provenance.MISSING)
+
+
+def _estimated(
+    inputs: Mapping[str, Amount], value: float | None, lower: float | None, upper: float | None
 ) -> Computed:
     return Computed(
         value=value,
         lower=lower,
         upper=upper,
-        provenance=Provenance.MISSING if value is None else Provenance.ESTIMATED,
-        coverage=0.0,
+        provenance=Provenance.ESTIMATED,
+        coverage=0.0,  # no reading of the device itself stands behind it
         estimated_share=1.0,
-        maintenance=any(amount.maintenance for amount in inputs),
-        used=names,
+        maintenance=any(amount.maintenance for amount in inputs.values()),
+        used=tuple(inputs),
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from agent.book.ports import Owner
 from agent.book.sqlite import SqliteBook
@@ -22,11 +23,25 @@ class Booking:
             self._sources.setdefault(source.section.stream, []).append(source)
 
     def add(
-        self, book: SqliteBook, drafts: Sequence[Window]
+        self,
+        book: SqliteBook,
+        drafts: Sequence[Window],
+        estimated_shares: Mapping[tuple[str, int], float] = MappingProxyType({}),
     ) -> tuple[list[Window], list[Emission]]:
-        """Book windows under their next revisions, and their emissions; returns both."""
+        """Book windows under their next revisions, and their emissions; returns both.
+
+        ``estimated_shares``, by stream and start, is given where windows are estimated in part.
+        """
         windows = self.numbered(book, drafts)
         emissions = self.emissions(book, windows)
+        if estimated_shares:
+            emissions = [
+                replace(
+                    emission,
+                    estimated_share=estimated_shares[emission.inputs[0][0], emission.start_ms],
+                )
+                for emission in emissions
+            ]
         book.add_windows(self._owner, windows)
         book.add_emissions(self._owner, emissions)
         return windows, emissions

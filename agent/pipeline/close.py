@@ -30,6 +30,7 @@ from agent.core.streamstate import StreamState
 from agent.core.timebase import HOUR_MS, ceil_boundary, floor_boundary, iso_utc
 from agent.core.windows import Closing, close_windows
 from agent.pipeline.booking import Booking
+from agent.pipeline.virtual import Derivation
 from agent.store.corrections import Corrections
 from agent.store.history import History
 from agent.store.readings import Readings, Series
@@ -81,6 +82,7 @@ class WindowCloser:
         self._damaged: set[tuple[str, int]] = set()  # found in sealed hours
         self._told_damaged: set[tuple[str, int]] = set()
         self._booking = Booking(owner, config.sources.values())
+        self._derivation = Derivation(config, owner, readings, self._booking)
 
     def due_until_ms(self, now_ms: int) -> int:
         """The last window boundary that can be closed now."""
@@ -152,12 +154,17 @@ class WindowCloser:
         windows, emissions = self._booking.add(book, windows)
         book.add_events(self._owner, events)
         states.save(saved)
+        derived = self._derivation.close(connection, until_ms)
         return Closed(
             until_ms=until_ms,
-            windows=len(windows),
-            emissions=len(emissions),
-            events=tuple(events),
+            windows=len(windows) + derived.windows,
+            emissions=len(emissions) + derived.emissions,
+            events=(*events, *derived.events),
         )
+
+    def is_behind(self, connection: Connection) -> bool:
+        """Whether computed streams have not followed what was booked since."""
+        return self._derivation.is_behind(connection)
 
     def _never_read(
         self, stream: StreamSpec, since_ms: int, closing: Closing, until_ms: int, *, told: bool

@@ -103,6 +103,8 @@ class Pipeline:
         if self._manual.is_due(self._database.connection, now_ms):
             self._take_manual(now_ms)
             yield 0
+        while self._closer.is_behind(self._database.connection):
+            yield self._close_step(target_ms, now_ms)
         yield self.seal(now_ms)
         for job in self.jobs:
             for _ in run_each(job, self._database, now_ms):
