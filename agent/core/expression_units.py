@@ -14,8 +14,8 @@ ANY = "*"  # a plain number: it takes the unit of what it is added to
 def unit_of(node: Node, units: Mapping[str, str]) -> str | None:
     """The unit of a formula: a symbol, ``ANY`` for plain numbers, None where it is not known.
 
-    ``units`` gives the unit of every name. A product or quotient of two units is not known,
-    except a unit divided by itself, which is a number.
+    ``units`` gives the unit of every name. The unit of a product or quotient is not known, for a
+    number may convert; except that a unit divided by itself is a number.
 
     Raises:
         ExpressionError: two different units are added, compared or chosen between.
@@ -36,11 +36,9 @@ def unit_of(node: Node, units: Mapping[str, str]) -> str | None:
 
 
 def _of_product(operator: str, left: str | None, right: str | None) -> str | None:
-    if right == ANY:
-        return left
-    if left == ANY and operator == "*":
-        return right
-    return ANY if operator == "/" and left == right and left is not None else None
+    if left == right and left is not None and (operator == "/" or left == ANY):
+        return ANY
+    return None
 
 
 def _common(units: list[str | None], node: Call) -> str | None:

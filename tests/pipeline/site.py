@@ -85,10 +85,16 @@ class Bench:
     """A pipeline on a real file and a clock that the test moves."""
 
     def __init__(
-        self, folder: Path, clock: FakeClock, *, sealed: bool = False, window_s: int = 60
+        self,
+        folder: Path,
+        clock: FakeClock,
+        *,
+        sealed: bool = False,
+        window_s: int = 60,
+        text: str = SITE,
     ) -> None:
         path = folder / "site.toml"
-        text = SITE.replace("@energy@", ENERGY)
+        text = text.replace("@energy@", ENERGY)
         path.write_text(text.replace("window_s = 60", f"window_s = {window_s}"), encoding="utf-8")
         self.config: SiteConfig = load_site(path)
         self.clock = clock
