@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from agent.book.activity import SqliteActivity
 from agent.book.ports import Owner, Span
 from agent.book.report_rows import ReportRows
+from agent.book.report_series import Series, labelled_series, placed_sources, placed_streams
 from agent.book.reviews import reviewed_figures, reviews_of
 from agent.config.report_site import ReportReference
 from agent.core.activity import KIND_RULES, ActivityEntry
@@ -19,6 +20,7 @@ from agent.core.checks import completeness, plausibility, review
 from agent.core.checks.finding import Finding
 from agent.core.checks.plausibility import Past
 from agent.core.report import figures as figure
+from agent.core.report.energy import energy_figures, product_figures
 from agent.core.report.model import (
     Comparison,
     EntryFigures,
@@ -27,7 +29,7 @@ from agent.core.report.model import (
     ReviewFigures,
     SignOff,
     SourceFigures,
-    StreamFigures,
+    StreamPlace,
     Totals,
     kept,
 )
@@ -81,18 +83,21 @@ def month_report(
     until_ms = to_ms if now_ms >= to_ms else floor_boundary(now_ms - SETTLED_MS, HOUR_MS)
     span = Span(from_ms=from_ms, to_ms=max(from_ms, until_ms))
     rows = ReportRows(connection)
-    streams = _streams(rows, reference, owners, span)
-    sums = dict(_source_sums(rows, owners, span, zone))
-    apart = {place.id for place in site.sources if not place.counted}
-    former = {
-        back: _former(rows, owners, month.shifted(-back), zone, apart) for back in PAST_MONTHS
-    }
-    booked = figure.booked_sources(site.sources, sums, streams)
+    stream_series = labelled_series(rows, owners, "stream")
+    source_series = labelled_series(rows, owners, "source")
+    places = placed_sources(site, stream_series, source_series)
+    streams = dict(_streams(rows, placed_streams(site, stream_series), span))
+    sums = dict(_source_sums(rows, source_series, span, zone))
+    apart = {place.id for place in places if not place.counted}
+    compared = [series for series in source_series if series.label not in apart]
+    former = {back: _former(rows, compared, month.shifted(-back), zone) for back in PAST_MONTHS}
+    booked = figure.booked_sources(places, sums, streams)
     entries, before = _entries(connection, owners, span, month.shifted(-1).span(zone))
     report = _figures(reference, month, booked, former, (from_ms, to_ms))
     report = replace(
         report,
         gateways=tuple(dict.fromkeys(owner.gateway for owner in owners)),
+        products=product_figures(entries, [source for source in booked if source.place.counted]),
         until_ms=span.to_ms,
         made_ms=now_ms,
         complete=now_ms >= to_ms,
@@ -108,49 +113,34 @@ def month_report(
 
 
 def _streams(
-    rows: ReportRows, reference: ReportReference, owners: Sequence[Owner], span: Span
-) -> dict[str, StreamSum]:
+    rows: ReportRows, placed: Iterable[tuple[StreamPlace, Series | None]], span: Span
+) -> Iterator[tuple[str, StreamSum]]:
     """Every configured stream, also one without a window."""
-    numbers = {
-        name: series for owner in owners for name, series in rows.series(owner, "stream").items()
-    }
-    found = {}
-    for place in reference.site.streams:
-        series = numbers.get(place.id)
-        windows = rows.windows(series, span) if series is not None else iter(())
-        found[place.id] = sum_stream(place, windows, (span.from_ms, span.to_ms))
-    return found
+    for place, series in placed:
+        windows = rows.windows(series.number, span) if series is not None else iter(())
+        yield place.id, sum_stream(place, windows, (span.from_ms, span.to_ms))
 
 
 def _source_sums(
-    rows: ReportRows, owners: Sequence[Owner], span: Span, zone: ZoneInfo
+    rows: ReportRows, sources: Iterable[Series], span: Span, zone: ZoneInfo
 ) -> Iterator[tuple[str, SourceSum]]:
-    """Every source that the book knows in the month; one name at two gateways is two sources."""
-    seen: set[str] = set()
-    for owner in owners:
-        for name, series in rows.series(owner, "source").items():
-            label = f"{owner.gateway}/{name}" if name in seen else name
-            seen.add(name)
-            found = sum_source(
-                label, rows.emissions(series, span), (span.from_ms, span.to_ms), zone
-            )
-            if found.windows:
-                yield label, found
+    """Every source that the book knows in the month."""
+    for series in sources:
+        emissions = rows.emissions(series.number, span)
+        found = sum_source(series.label, emissions, (span.from_ms, span.to_ms), zone)
+        if found.windows:
+            yield series.label, replace(found, gateway=series.gateway)
 
 
-def _former(
-    rows: ReportRows, owners: Sequence[Owner], month: Month, zone: ZoneInfo, apart: Container[str]
-) -> _Former:
+def _former(rows: ReportRows, sources: Iterable[Series], month: Month, zone: ZoneInfo) -> _Former:
     from_ms, to_ms = month.span(zone)
     kgco2e: dict[str, Decimal] = {}
     computed_ms: dict[str, int] = {}
-    for owner in owners:
-        for name, series in rows.series(owner, "source").items():
-            found = rows.booked(series, Span(from_ms=from_ms, to_ms=to_ms))
-            if found is not None and name not in apart:
-                label = f"{owner.gateway}/{name}" if name in kgco2e else name
-                kgco2e[label] = kept(found.kgco2e)
-                computed_ms[label] = found.computed_ms
+    for series in sources:
+        found = rows.booked(series.number, Span(from_ms=from_ms, to_ms=to_ms))
+        if found is not None:
+            kgco2e[series.label] = kept(found.kgco2e)
+            computed_ms[series.label] = found.computed_ms
     return _Former(month=month, kgco2e=kgco2e, computed_ms=computed_ms, length_ms=to_ms - from_ms)
 
 
@@ -163,28 +153,33 @@ def _entries(
     """The entries of the month with what falls into it, and those of the month before."""
     book = SqliteActivity(connection)
     former = Span(from_ms=before[0], to_ms=before[1])
-    now: list[ActivityEntry] = []
+    now: list[EntryFigures] = []
     past: list[ActivityEntry] = []
     for owner in owners:
-        now += book.current_activity(owner, span)
-        now += [
-            entry
-            for entry in book.unplaced_activity(owner)
-            if span.from_ms <= entry.entered_ms < span.to_ms
+        listed = [
+            *book.current_activity(owner, span),
+            *(
+                entry
+                for entry in book.unplaced_activity(owner)
+                if span.from_ms <= entry.entered_ms < span.to_ms
+            ),
         ]
+        now += [_entry(entry, owner.gateway, span) for entry in listed]
         past += book.current_activity(owner, former)
-    return tuple(_entry(entry, span) for entry in now), past
+    return tuple(now), past
 
 
-def _entry(entry: ActivityEntry, span: Span) -> EntryFigures:
-    whole = entry.amount or 0.0
-    if KIND_RULES[entry.kind].level or entry.start_ms is None:
-        return EntryFigures(entry=entry, amount=whole, divided=False)
-    inside = entry.start_ms >= span.from_ms and (entry.end_ms or 0) <= span.to_ms
-    if inside:
-        return EntryFigures(entry=entry, amount=whole, divided=False)
-    parts = amounts([replace(entry, distance_km=None)], (span.from_ms, span.to_ms))
-    return EntryFigures(entry=entry, amount=sum(part.amount for part in parts), divided=True)
+def _entry(entry: ActivityEntry, gateway: str, span: Span) -> EntryFigures:
+    inside = (
+        KIND_RULES[entry.kind].level
+        or entry.start_ms is None
+        or (entry.start_ms >= span.from_ms and (entry.end_ms or 0) <= span.to_ms)
+    )
+    amount = entry.amount or 0.0
+    if not inside:
+        parts = amounts([replace(entry, distance_km=None)], (span.from_ms, span.to_ms))
+        amount = sum(part.amount for part in parts)
+    return EntryFigures(entry=entry, amount=amount, divided=not inside, gateway=gateway)
 
 
 def _figures(
@@ -199,11 +194,11 @@ def _figures(
     counted = [source for source in booked if source.place.counted]
     compared = [source for source in booked if not source.place.counted]
     totals: Totals = figure.totals_of(counted)
-    total = totals.mass.kgco2e
+    gross = totals.gross_kgco2e
     ordered = sorted(counted, key=lambda one: (-one.sum.mass.kgco2e, one.place.id))
 
     def figures(sources: Sequence[figure.Booked]) -> tuple[SourceFigures, ...]:
-        return figure.source_figures(sources, total, former[1].kgco2e, former[12].kgco2e)
+        return figure.source_figures(sources, gross, former[1].kgco2e, former[12].kgco2e)
 
     return MonthReport(
         site=site,
@@ -218,15 +213,19 @@ def _figures(
         sources=figures(ordered),
         compared=figures(compared),
         devices=figure.group_figures(
-            counted, lambda place: place.device, lambda place: place.device_name, total
+            counted, lambda place: place.device, lambda place: place.device_name, gross
         ),
         units=figure.group_figures(
-            counted, lambda place: place.unit, lambda place: place.unit_name, total
+            counted, lambda place: place.unit, lambda place: place.unit_name, gross
         ),
         areas=figure.group_figures(
-            counted, lambda place: place.area, lambda place: place.area_name, total
+            counted, lambda place: place.area, lambda place: place.area_name, gross
         ),
-        stages=figure.group_figures(counted, lambda place: place.stage, lambda place: "", total),
+        stages=figure.group_figures(counted, lambda place: place.stage, lambda place: "", gross),
+        kinds=figure.group_figures(counted, lambda place: place.kind, lambda place: "", gross),
+        gases=figure.gas_figures(totals.mass, site.gwp_ch4, site.gwp_n2o),
+        energy=energy_figures(ordered),
+        products=(),
         days=figure.day_figures(counted, span, ZoneInfo(site.timezone)),
         streams=(),
         entries=(),
@@ -270,7 +269,7 @@ def _findings(
     compared = [source for source in booked if not source.place.counted]
     names = {source.place.id: source.place.name for source in counted}
     yield from completeness.month_running(report.complete, report.from_ms, now_ms, report.to_ms)
-    yield from _stream_findings(report.streams)
+    yield from completeness.all_stream_findings(report.streams)
     yield from completeness.source_findings((*report.sources, *report.compared), report.streams)
     yield from completeness.entry_findings(report.entries, before, report.to_ms, now_ms)
     yield from plausibility.history_findings(counted, _past(former))
@@ -279,11 +278,6 @@ def _findings(
     yield from plausibility.own_factor_findings(report.factors, reference.defaults, names)
     yield from plausibility.cems_findings(compared, counted)
     yield from plausibility.arithmetic_findings(counted)
-
-
-def _stream_findings(streams: Iterable[StreamFigures]) -> Iterator[Finding]:
-    for stream in streams:
-        yield from completeness.stream_findings(stream)
 
 
 def _past(former: dict[int, _Former]) -> dict[str, list[Past]]:
@@ -308,24 +302,21 @@ def _reviewed(
     findings: Sequence[Finding],
 ) -> MonthReport:
     """The report with its canonical figures, its reviews and what level 3 finds."""
-    text = signed_figures(
-        site=report.site,
-        gateways=report.gateways,
-        month=report.month,
-        sources=report.sources,
-        factors=report.factors,
-        entries=report.entries,
+    text = signed_figures(report, report.gateways)
+    reviews: list[ReviewFigures] = []
+    for owner in owners:  # each gateway's figures are signed apart
+        given = reviews_of(connection, owner, report.month)
+        own = signed_figures(report, [owner.gateway])
+        reviews += review.judged(owner.gateway, given, own, reviewed_figures(connection, given))
+    every = (
+        *findings,
+        *review.review_findings(reviews, report.gateways, complete=report.complete),
     )
-    given = [one for owner in owners for one in reviews_of(connection, owner, report.month)]
-    reviews: tuple[ReviewFigures, ...] = review.judged(
-        given, figures_hash(text), text, reviewed_figures(connection, given)
-    )
-    every = (*findings, *review.review_findings(reviews, report.complete))
     return replace(
         report,
         findings=tuple(review.settled(every, reviews)),
-        reviews=reviews,
-        sign_off=review.sign_off(reviews, report.complete),
+        reviews=tuple(reviews),
+        sign_off=review.sign_off(reviews, report.gateways, complete=report.complete),
         figures=text,
         figures_hash=figures_hash(text),
     )

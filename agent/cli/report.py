@@ -165,7 +165,7 @@ def _print(made: MonthReport, language: str) -> None:
 
     from agent.config.language import load_language
     from agent.web.report.html import key_figures, shown
-    from agent.web.report.tables import summary_table
+    from agent.web.report.tables_emissions import summary_table
     from agent.web.report.words import ReportWords
 
     text = load_language(language)

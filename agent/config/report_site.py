@@ -11,6 +11,7 @@ from agent.config.factors import FactorNotFound, Library, library
 from agent.config.rules import Rules, rules_named
 from agent.config.site import SiteConfig, SourcePlan
 from agent.config.source_factor import KG_PER_T, NM3_PER_UNIT, USER
+from agent.config.standard_coal import source_coal
 from agent.core.carbon.uncertainty import accuracy_class_uncertainty_pct
 from agent.core.checks.plausibility import Benchmark, FactorDefault
 from agent.core.model import FactorRef
@@ -48,12 +49,15 @@ def report_reference(config: SiteConfig) -> ReportReference:
         rules_name_zh=rules.name_zh,
         rules_name_en=rules.name_en,
         rules_status=rules.status,
-        rules_note=rules.note,
-        rules_missing_data=rules.missing_data,
+        rules_note_zh=rules.note_zh,
+        rules_note_en=rules.note_en,
+        rules_missing_data_zh=rules.missing_data_zh,
+        rules_missing_data_en=rules.missing_data_en,
         rules_kinds=rules.kinds,
         gwp=gwp.id,
         gwp_ch4=gwp.ch4,
         gwp_n2o=gwp.n2o,
+        equivalent_source=config.site.equivalent_source,
         decimals_t=0 if rules.rounding == "whole-tonnes" else 3,
         sources=tuple(_source(config, plan, rules, known) for plan in config.sources.values()),
         streams=tuple(_streams(config)),
@@ -71,7 +75,8 @@ def _source(config: SiteConfig, plan: SourcePlan, rules: Rules, known: Library) 
     device = next(item for item in config.devices if item.id == section.device)
     unit = next(item for item in config.units if item.id == device.unit)
     area = next(item for item in config.areas if item.id == unit.area)
-    meter = config.meters.get(section.stream.partition(".")[0])
+    stream = config.streams.get(section.stream or "")
+    meter = config.meters.get((section.stream or "").partition(".")[0])
     stated = section.uncertainty_activity_pct
     if stated is None and meter is not None and meter.section.accuracy_class is not None:
         stated = accuracy_class_uncertainty_pct(meter.section.accuracy_class)
@@ -85,8 +90,8 @@ def _source(config: SiteConfig, plan: SourcePlan, rules: Rules, known: Library) 
         id=plan.id,
         name=section.name or plan.id,
         kind=section.kind,
-        stream=section.stream,
-        unit_of_stream=config.streams[section.stream].unit,
+        stream=stream.id if stream else "",
+        unit_of_stream=stream.unit if stream else "",
         share=section.share,
         device=device.id,
         device_name=device.name or device.id,
@@ -95,12 +100,15 @@ def _source(config: SiteConfig, plan: SourcePlan, rules: Rules, known: Library) 
         area=area.id,
         area_name=area.name or area.id,
         stage=device.stage,
+        gateway=config.gateway.id,
+        meter=meter.id if meter else "",
         carrier=carrier.id if carrier else section.kind,
         carrier_zh=carrier.name_zh if carrier else "",
         carrier_en=carrier.name_en if carrier else "",
         counted=not (str(section.kind) == CEMS and others - PURCHASED_ENERGY - {CEMS}),
         uncertainty_activity_pct=rules.uncertainty_pct.activity if stated is None else stated,
         uncertainty_factor_pct=plan.uncertainty_factor_pct,
+        coal=source_coal(config, plan, stream.unit, rules, known) if stream else None,
     )
 
 
@@ -119,6 +127,7 @@ def _streams(config: SiteConfig) -> Iterator[StreamPlace]:
                 for device in config.devices
                 if any(share.stream == stream.id for share in device.streams)
             ),
+            gateway=config.gateway.id,
         )
 
 
@@ -139,11 +148,14 @@ def factor_document(known: Library, ref: FactorRef) -> FactorDocument:
         rows = [row for row in pack.rows if words and row.id == words[0]]
         if len(words) > 1:
             rows = [row for row in rows if not isinstance(row, Grid) or row.basis == words[1]]
+        row = rows[0] if rows else None
         return FactorDocument(
             standard=pack.set.standard,
             edition=pack.set.edition,
             table=pack.set.table,
-            row=rows[0].row or rows[0].name_zh if rows else "",
+            row=row.row if row else "",
+            name_zh=row.name_zh if row else "",
+            name_en=row.name_en if row else "",
             data_year=pack.set.data_year,
             status=USER if own else pack.set.status,
             source=pack.set.source,
@@ -157,7 +169,10 @@ def _defaults(
     """What the library has for each source, in kgCO2e per unit of the stream."""
     for plan in config.sources.values():
         section = plan.section
-        unit = config.streams[section.stream].unit
+        stream = config.streams.get(section.stream or "")
+        if stream is None:
+            continue
+        unit = stream.unit
         try:
             if section.kind == "fuel" and section.fuel is not None:
                 fuel, origin = known.fuel(section.fuel, rules)
@@ -173,7 +188,7 @@ def _defaults(
                 continue
         except FactorNotFound:
             continue  # the site's own factor is all there is
-        document = f"{origin.standard} {origin.table}".strip()
+        document = f"{origin.standard} · {origin.table}".strip(" ·")
         yield (
             plan.id,
             FactorDefault(source=plan.id, value=value, unit=f"kgCO2e/{unit}", document=document),

@@ -56,11 +56,13 @@ class Rules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     steam_feed_water_kj_per_kg: Annotated[float, Meta(ge=0)]
     kinds: tuple[str, ...] = ()  # kinds of source the text covers; empty: all
     rounding: Literal["whole-tonnes", "none"] = "none"  # of a report's totals, never inside
-    missing_data: str = ""
+    missing_data_zh: str = ""
+    missing_data_en: str = ""
     uncertainty_pct: Uncertainty
     status: Literal["seen", "secondary", "computed", "user"]
     source: str
-    note: str = ""
+    note_zh: str = ""
+    note_en: str = ""
     valid_from: datetime.date | None = None
 
 

@@ -196,7 +196,7 @@ def test_a_sector_value_names_its_document() -> None:
     plant = source("acid", 2000.0, kind="nitric_acid", gas="kgn2o")
     (finding,) = sector_findings([plant], [product], [benchmark])
     assert (finding.number, finding.limit) == (20.0, 13.9)
-    assert finding.detail == "guide (2013)"
+    assert finding.detail == "guide · 2013"
     fine = source("acid", 800.0, kind="nitric_acid", gas="kgn2o")
     assert list(sector_findings([fine], [product], [benchmark])) == []
     assert list(sector_findings([fine], [], [benchmark])) == []

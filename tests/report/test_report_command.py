@@ -103,9 +103,15 @@ def test_the_default_month_is_the_last_that_is_over(booked: BookedSite) -> None:
 
 
 def gateway(booked: BookedSite) -> Any:
-    """As much of a gateway as reports need."""
+    """As much of a gateway as reports need; ``rung`` counts how often the pipeline was woken."""
+    rung: list[int] = []
     return SimpleNamespace(
-        config=booked.config, database=booked.database, owner=OWNER, clock=SystemClock()
+        config=booked.config,
+        database=booked.database,
+        owner=OWNER,
+        clock=SystemClock(),
+        wake=SimpleNamespace(ring=lambda: rung.append(1)),
+        rung=rung,
     )
 
 
@@ -134,12 +140,14 @@ async def test_a_running_gateway_makes_reports_in_a_worker(booked: BookedSite) -
 
 async def test_a_running_gateway_books_reviews_of_what_it_says_now(booked: BookedSite) -> None:
     booked.book(DONE)
-    reports = Reports(gateway(booked))
+    running = gateway(booked)
+    reports = Reports(running)
     before = json.loads(await reports.report(DONE, ReportForm.JSON, "en"))
     with pytest.raises(UsageError, match="the figures are"):
         await reports.review(submission(figures="0" * 64))
     outcome = await reports.review(submission(figures=before["figures_hash"]))
     assert outcome.figures == before["figures_hash"]
+    assert running.rung == [1]  # the review is sealed at once
     after = json.loads(await reports.report(DONE, ReportForm.JSON, "en"))
     assert [review["name"] for review in after["reviews"]] == ["王五"]
     audit = booked.database.connection.execute("SELECT action, subject, detail FROM audit")

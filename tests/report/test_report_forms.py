@@ -20,7 +20,8 @@ from agent.core.report.model import DayFigures, Department, Mass, MonthReport
 from agent.web.report.chart import days_svg, scale_of
 from agent.web.report.forms import rendered
 from agent.web.report.html import css_string, shown
-from agent.web.report.tables import Form, tables_of
+from agent.web.report.table import Form
+from agent.web.report.tables import tables_of
 from agent.web.report.words import ReportWords
 from agent.web.report_view import ReportForm
 
@@ -91,7 +92,7 @@ def test_the_printed_file_stands_alone(booked: BookedSite, language: str) -> Non
     for figure in ("1\N{NO-BREAK SPACE}596", "2.162188809", "AR5"):
         assert figure in text
     assert "一号厂区" in text
-    assert text.count("<table") == 12  # neither entries nor reviews
+    assert text.count("<table") == 15  # neither products, entries nor reviews
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -127,8 +128,10 @@ def test_the_workbook_reads_back_with_numbers_as_numbers(booked: BookedSite, lan
     report = rich(booked)
     book = load_workbook(io.BytesIO(rendered(report, ReportForm.XLSX, language)))
     words = load_language(language)
-    names = ("summary", "sources", "energy", "activity", "factors", "findings", "reviews", "annex")
+    names = ("summary", "sources", "places", "days", "coal", "energy", "activity", "factors")
+    names += ("findings", "reviews", "annex")
     assert book.sheetnames == [words(f"report.sheet_{name}") for name in names]
+    assert [sheet.freeze_panes for sheet in book] == ["A2"] + ["B3"] * 10
     rows = cells(book[words("report.sheet_annex")])
     gas = next(row for row in rows if row[1] == "f103-gas")
     assert gas[5] == pytest.approx(float(report.sources[0].mass.kgco2e))

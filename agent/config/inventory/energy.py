@@ -14,6 +14,7 @@ from agent.config.inventory.work import (
     missing,
     refuse_other_path,
 )
+from agent.config.standard_coal import fuel_tce_per_unit
 from agent.core.carbon.amounts import convert_amount
 from agent.core.carbon.basis import CarbonInputError, Gases
 from agent.core.carbon.electricity import (
@@ -30,7 +31,7 @@ from agent.core.carbon.heat import heat_emission_tco2, hot_water_gj, steam_gj
 from agent.core.carbon.standard_coal import tce_by_coefficient, tce_of_heat
 from agent.core.units import UnitError
 
-_UNITS_PER_AMOUNT = {"kg": 1000.0, "m3": 10_000.0, "kWh": 1000.0, "MJ": 1000.0}
+_UNITS_PER_AMOUNT = {"kWh": 1000.0, "MJ": 1000.0}
 
 
 def fuel_outcome(source: Fuel, work: Work) -> Outcome:
@@ -94,7 +95,11 @@ def _fuel_factor(source: Fuel, row: FuelRow, factor_set: FactorSet, work: Work) 
     origin = factor_set.id + ("+user" if any(own for *_, own in parts) else "")
     how = "NCV · CC · OF" if source.carbon_per_unit is None else "C · OF"
     work.derived(
-        f"{name}@{origin}", factor, unit_text, f"{how} · 44/12 by {citation(row, factor_set)}"
+        f"{name}@{origin}",
+        factor,
+        unit_text,
+        f"{how} · 44/12 by {citation(row, factor_set)}",
+        factor_set.version,
     )
     for part, value, part_unit, is_own in parts:
         if is_own:
@@ -119,19 +124,7 @@ def _fuel_parts(source: Fuel, row: FuelRow) -> list[tuple[str, float, str, bool]
 
 
 def _fuel_tce(source: Fuel, row: FuelRow, amount: float, work: Work) -> float:
-    """Coal equivalent: a measured calorific value first, then GB/T 2589, then the fuel table."""
-    if source.ncv is None:
-        try:
-            coal, _ = work.library.row(StandardCoal, row.id, "standard coal coefficient")
-        except FactorNotFound:
-            coal = None
-        if coal is not None and coal.kgce_per_unit is not None:
-            return tce_by_coefficient(
-                amount=amount,
-                kgce_per_unit=coal.kgce_per_unit,
-                units_per_amount=_UNITS_PER_AMOUNT[coal.unit],
-            )
-    return tce_of_heat(amount * (source.ncv or row.ncv_gj_per_unit))
+    return amount * fuel_tce_per_unit(work.library, row, source.ncv)
 
 
 def electricity_outcome(source: Electricity, work: Work) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from agent.core.activity import ActivityEntry, ActivityKind
 from agent.core.checks.finding import Finding, FindingCode
@@ -14,6 +15,9 @@ LONG_GAP_H = 24.0  # from here on similar operating conditions or a manual value
 ESTIMATED_LIMIT = 0.05  # share of a stream's amount that may be estimated without a reason
 ENTRY_DUE_DAYS = 40.0  # evidence of a month is due within 40 days of its end (notice of 2026)
 
+MANY_STREAMS = 3  # from here on a finding that streams have in common is said once
+
+_ONCE_FOR_MANY = (FindingCode.NO_DATA, FindingCode.MISSING_WINDOWS, FindingCode.OPEN_GAP)
 _CARBON_CARRIERS = (ActivityKind.RAW_MATERIAL, ActivityKind.PRODUCT, ActivityKind.WASTE)
 
 
@@ -31,13 +35,30 @@ def month_running(complete: bool, from_ms: int, now_ms: int, to_ms: int) -> Iter
         )
 
 
+def all_stream_findings(streams: Iterable[StreamFigures]) -> Iterator[Finding]:
+    """The findings of every stream; what many lack for the same time is said once."""
+    alike: dict[tuple[object, ...], list[Finding]] = {}
+    for stream in streams:
+        for finding in stream_findings(stream):
+            same = (finding.code, finding.number, finding.from_ms, finding.to_ms)
+            alone = () if finding.code in _ONCE_FOR_MANY else (finding.subject,)
+            alike.setdefault((*same, *alone), []).append(finding)
+    for found in alike.values():
+        if len(found) < MANY_STREAMS:
+            yield from found
+            continue
+        subject = f"{found[0].subject}+{len(found) - 1}"
+        yield replace(found[0], subject=subject, streams=len(found))
+
+
 def stream_findings(stream: StreamFigures) -> Iterator[Finding]:
     """Missing time, open gaps and the estimated part of one stream."""
     place = stream.place
     missing_ms = stream.times_ms.get(Provenance.MISSING, 0)
     span = (stream.first_missing_ms, stream.last_missing_ms)
     if missing_ms and missing_ms >= stream.elapsed_ms:
-        yield _of_stream(stream, FindingCode.NO_DATA, Severity.ALARM, missing_ms, span)
+        severity = Severity.ALARM if missing_ms / HOUR_MS > LONG_GAP_H else Severity.WARNING
+        yield _of_stream(stream, FindingCode.NO_DATA, severity, missing_ms, span)
         return
     if missing_ms - stream.open_gap_ms > 0:
         hours = (missing_ms - stream.open_gap_ms) / HOUR_MS

@@ -56,6 +56,7 @@ class Finding:
     from_ms: int | None = None
     to_ms: int | None = None
     detail: str = ""  # names, documents: the same in every language
+    streams: int = 1  # how many streams it says the same of; ``subject`` names the first
     settled_by: str = ""  # who settled it in a review that still holds
 
     @property

@@ -159,7 +159,7 @@ def sector_findings(
                 number=number,
                 limit=benchmark.high if number > benchmark.high else benchmark.low,
                 unit=benchmark.quantity,
-                detail=f"{benchmark.source} ({benchmark.year})",
+                detail=f"{benchmark.source} · {benchmark.year}",
             )
 
 

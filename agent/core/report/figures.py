@@ -16,15 +16,20 @@ from agent.core.report.model import (
     UNKNOWN,
     ZERO,
     DayFigures,
+    GasFigures,
     GroupFigures,
     Mass,
     SourceFigures,
     SourcePlace,
     Totals,
+    kept_decimal,
     total_of,
 )
 from agent.core.report.sums import SourceSum, StreamSum
 from agent.core.timebase import local_days
+
+GAS_SLACK = Decimal("0.000001")  # of the sum: kept masses times a warming potential
+GAS_SLACK_KG = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +57,12 @@ def booked_sources(
 ) -> tuple[Booked, ...]:
     """Every configured source, and every other that the book knows of the month."""
     known = {place.id: place for place in places}
-    for source in sums:
-        known.setdefault(source, unknown_source(source))
+    for source, found in sums.items():
+        known.setdefault(source, unknown_source(source, found.gateway))
     return tuple(_booked(place, sums, streams) for place in known.values())
 
 
-def unknown_source(source: str) -> SourcePlace:
+def unknown_source(source: str, gateway: str = "") -> SourcePlace:
     """A source that was booked and is no longer configured: it counts, and its place is unknown."""
     return SourcePlace(
         id=source,
@@ -73,6 +78,7 @@ def unknown_source(source: str) -> SourcePlace:
         area="",
         area_name="",
         stage=UNKNOWN,
+        gateway=gateway,
     )
 
 
@@ -106,8 +112,8 @@ def nothing_booked(source: str) -> SourceSum:
 def half_95_kg(sources: Iterable[Booked]) -> float:
     """Half of the 95 % interval of the sum of some sources, in kgCO2e.
 
-    Approach 1 of IPCC 2006: errors that sources share (a factor, a meter, a gap of one stream)
-    add with their signs, all others in quadrature.
+    Approach 1 of IPCC 2006: errors that sources share (a factor, a meter with all its points, a
+    gap of one stream) add with their signs, all others in quadrature.
     """
     terms: list[UncertainTerm] = []
     for source in sources:
@@ -119,7 +125,7 @@ def half_95_kg(sources: Iterable[Booked]) -> float:
                 value=value,
                 activity_pct=place.uncertainty_activity_pct,
                 factor_pct=0.0,
-                activity_group=place.stream or None,
+                activity_group=_of_gateway(place, place.meter or place.stream),
             )
         )
         terms.append(
@@ -127,10 +133,15 @@ def half_95_kg(sources: Iterable[Booked]) -> float:
                 value=source.gap_half_95_kg,
                 activity_pct=100.0,
                 factor_pct=0.0,
-                activity_group=f"gaps of {place.stream}",
+                activity_group=_of_gateway(place, place.stream and f"gaps of {place.stream}"),
             )
         )
     return half_width(terms)
+
+
+def _of_gateway(place: SourcePlace, name: str) -> str | None:
+    """A meter or stream of one gateway as a group of errors; None where there is none."""
+    return f"{place.gateway} {name}" if name else None
 
 
 def _factor_terms(source: Booked) -> Iterable[UncertainTerm]:
@@ -153,30 +164,39 @@ def estimated_share(masses: Iterable[Mass]) -> float:
     return min(1.0, float(guessed / weight))
 
 
-def share_of(part: Decimal, total: Decimal) -> float | None:
-    return float(part / total) if total else None
+def gross_kgco2e(sources: Iterable[Booked]) -> Decimal:
+    """The sum of the sources that emit: what shares are taken of.
+
+    Of a sum that exports and recovery make small or negative, shares would mean nothing.
+    """
+    return sum((max(ZERO, source.sum.mass.kgco2e) for source in sources), ZERO)
+
+
+def share_of(part: Decimal, gross: Decimal) -> float | None:
+    return float(part / gross) if gross else None
 
 
 def source_figures(
     sources: Sequence[Booked],
-    total: Decimal,
+    gross: Decimal,
     previous: Mapping[str, Decimal],
     last_year: Mapping[str, Decimal],
 ) -> tuple[SourceFigures, ...]:
-    """Each source with its share of the total, in the order they came."""
+    """Each source with its share of the gross sum, in the order they came."""
     return tuple(
         SourceFigures(
             place=source.place,
             mass=source.sum.mass,
             activity=source.activity,
             estimated_share=estimated_share([source.sum.mass]),
-            share=share_of(source.sum.mass.kgco2e, total),
+            share=share_of(source.sum.mass.kgco2e, gross),
             half_95_kg=half_95_kg([source]),
             windows=source.sum.windows,
             missing_windows=source.sum.missing_windows,
             missing_ms=source.sum.missing_ms,
             computed_ms=source.sum.booked_ms - source.sum.missing_ms,
             revised_windows=source.sum.revised_windows,
+            spread=source.sum.spread,
             previous_kgco2e=previous.get(source.place.id),
             last_year_kgco2e=last_year.get(source.place.id),
         )
@@ -188,7 +208,7 @@ def group_figures(
     sources: Iterable[Booked],
     key: Callable[[SourcePlace], str],
     name: Callable[[SourcePlace], str],
-    total: Decimal,
+    gross: Decimal,
 ) -> tuple[GroupFigures, ...]:
     """Sources summed by what ``key`` says, largest first."""
     groups: dict[str, list[Booked]] = {}
@@ -199,7 +219,7 @@ def group_figures(
             key=group,
             name=name(members[0].place),
             mass=(mass := total_of(member.sum.mass for member in members)),
-            share=share_of(mass.kgco2e, total),
+            share=share_of(mass.kgco2e, gross),
             estimated_share=estimated_share(member.sum.mass for member in members),
             half_95_kg=half_95_kg(members),
         )
@@ -210,14 +230,36 @@ def group_figures(
 
 def totals_of(sources: Sequence[Booked]) -> Totals:
     """The month's totals, with and without purchased energy."""
+    direct = [source for source in sources if source.place.kind not in PURCHASED_ENERGY]
     return Totals(
         mass=total_of(source.sum.mass for source in sources),
-        without_energy=total_of(
-            source.sum.mass for source in sources if source.place.kind not in PURCHASED_ENERGY
-        ),
+        gross_kgco2e=gross_kgco2e(sources),
+        without_energy=total_of(source.sum.mass for source in direct),
         estimated_share=estimated_share(source.sum.mass for source in sources),
+        without_energy_estimated_share=estimated_share(source.sum.mass for source in direct),
         half_95_kg=half_95_kg(sources),
+        without_energy_half_95_kg=half_95_kg(direct),
     )
+
+
+def gas_figures(mass: Mass, gwp_ch4: float, gwp_n2o: float) -> tuple[GasFigures, ...]:
+    """A sum gas by gas, in kg and kgCO2e: ``kg · GWP``.
+
+    Factors that are published in CO2 equivalent alone (transport) belong to no gas; what is left
+    of the sum after the gases stands in a row of its own, so that the rows add up to the sum.
+    """
+    listed = [
+        GasFigures(gas=gas, gwp=gwp, kg=kg, kgco2e=kept_decimal(kg * Decimal(repr(gwp))))
+        for gas, gwp, kg in (
+            ("CO2", 1.0, mass.kgco2),
+            ("CH4", gwp_ch4, mass.kgch4),
+            ("N2O", gwp_n2o, mass.kgn2o),
+        )
+    ]
+    rest = mass.kgco2e - sum((one.kgco2e for one in listed), ZERO)
+    if abs(rest) > max(GAS_SLACK_KG, GAS_SLACK * abs(mass.kgco2e)):
+        listed.append(GasFigures(gas="", gwp=None, kg=None, kgco2e=rest))
+    return tuple(listed)
 
 
 def day_figures(

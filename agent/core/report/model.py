@@ -15,6 +15,7 @@ from enum import StrEnum
 from agent.core.activity import ActivityEntry
 from agent.core.checks.finding import Finding
 from agent.core.model import FactorRef, Provenance
+from agent.core.report.energy import CoalEquivalent, EnergyFigures, ProductFigures
 from agent.core.report.month import Month
 
 MILLIGRAM = Decimal("0.000001")  # in kg
@@ -32,7 +33,12 @@ def kept(kg: float) -> Decimal:
     >>> kept(0.1 + 0.2)
     Decimal('0.300000')
     """
-    return Decimal(kg).quantize(MILLIGRAM, ROUND_HALF_EVEN)
+    return kept_decimal(Decimal(kg))
+
+
+def kept_decimal(kg: Decimal) -> Decimal:
+    """An exact mass in kg to the milligram."""
+    return kg.quantize(MILLIGRAM, ROUND_HALF_EVEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +58,15 @@ class Mass:
             kgn2o=self.kgn2o + other.kgn2o,
             kgco2e=self.kgco2e + other.kgco2e,
             estimated_kgco2e=self.estimated_kgco2e + other.estimated_kgco2e,
+        )
+
+    def __sub__(self, other: Mass) -> Mass:
+        return Mass(
+            kgco2=self.kgco2 - other.kgco2,
+            kgch4=self.kgch4 - other.kgch4,
+            kgn2o=self.kgn2o - other.kgn2o,
+            kgco2e=self.kgco2e - other.kgco2e,
+            estimated_kgco2e=self.estimated_kgco2e - other.estimated_kgco2e,
         )
 
 
@@ -80,12 +95,15 @@ class SourcePlace:
     area: str
     area_name: str
     stage: str
+    gateway: str = ""  # who books it; empty: any gateway of the site
+    meter: str = ""  # behind the stream: its error is common to all that it counts
     carrier: str = ""  # the fuel, or the kind of energy
     carrier_zh: str = ""
     carrier_en: str = ""
     counted: bool = True  # false: only compared with the calculated sources (CEMS)
     uncertainty_activity_pct: float = 0.0
     uncertainty_factor_pct: float = 0.0
+    coal: CoalEquivalent | None = None  # of one unit of the stream, if it carries energy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +116,7 @@ class StreamPlace:
     quantity: str
     unit: str
     devices: tuple[str, ...]
+    gateway: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +130,15 @@ class ReportSite:
     rules_name_zh: str
     rules_name_en: str
     rules_status: str
-    rules_note: str
-    rules_missing_data: str
+    rules_note_zh: str
+    rules_note_en: str
+    rules_missing_data_zh: str
+    rules_missing_data_en: str
     rules_kinds: tuple[str, ...]  # kinds of source that the text covers; empty: all
     gwp: str
     gwp_ch4: float
     gwp_n2o: float
+    equivalent_source: str  # who published the coal use of electricity
     decimals_t: int  # decimals of tonnes in the summary: 0 where the rules ask for whole tonnes
     sources: tuple[SourcePlace, ...]
     streams: tuple[StreamPlace, ...]
@@ -133,6 +155,8 @@ class FactorDocument:
     data_year: int | None = None
     status: str = ""  # seen, secondary, computed, user; empty: not in this library
     source: str = ""
+    name_zh: str = ""  # what the factor is of
+    name_en: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,20 +180,21 @@ class SourceFigures:
     mass: Mass
     activity: float | None  # amount of the stream that the source owns
     estimated_share: float
-    share: float | None  # of the total
+    share: float | None  # of the gross sum
     half_95_kg: float
     windows: int
     missing_windows: int
     missing_ms: int
     computed_ms: int  # time whose emission is known
     revised_windows: int
+    spread: bool = False  # booked for a period longer than a day; its days are even parts of it
     previous_kgco2e: Decimal | None = None
     last_year_kgco2e: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupFigures:
-    """The sources of one device, unit, area or stage together."""
+    """The sources of one device, unit, area, stage or kind together."""
 
     key: str
     name: str
@@ -220,6 +245,7 @@ class EntryFigures:
     entry: ActivityEntry
     amount: float  # of the month, in the entry's unit; of a level: the level itself
     divided: bool  # the entry's period goes beyond the month
+    gateway: str = ""
 
 
 class Decision(StrEnum):
@@ -262,6 +288,7 @@ class ReviewFigures:
     review: Review
     void: bool
     latest: bool  # of its department
+    gateway: str = ""
     changes: tuple[Change, ...] = ()
 
 
@@ -287,9 +314,22 @@ class Totals:
     """The month's sums; ``half_95_kg`` groups errors that several sources share."""
 
     mass: Mass
+    gross_kgco2e: Decimal  # of the sources that emit; exports and recovery are left out
     without_energy: Mass  # without purchased electricity and heat
     estimated_share: float
+    without_energy_estimated_share: float
     half_95_kg: float
+    without_energy_half_95_kg: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GasFigures:
+    """One gas of the month in kg of the gas and kgCO2e; ``gas`` is empty for what no gas takes."""
+
+    gas: str
+    gwp: float | None
+    kg: Decimal | None
+    kgco2e: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,6 +351,10 @@ class MonthReport:
     units: tuple[GroupFigures, ...]
     areas: tuple[GroupFigures, ...]
     stages: tuple[GroupFigures, ...]
+    kinds: tuple[GroupFigures, ...]
+    gases: tuple[GasFigures, ...]
+    energy: EnergyFigures
+    products: tuple[ProductFigures, ...]
     days: tuple[DayFigures, ...]
     streams: tuple[StreamFigures, ...]
     entries: tuple[EntryFigures, ...]

@@ -4,38 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent.core.report.model import Change, EntryFigures, FactorUse, ReportSite, SourceFigures
-from agent.core.report.month import Month
+from agent.core.report.model import Change, MonthReport, SourceFigures
 
 SCHEMA = 1
 
 
-def signed_figures(
-    *,
-    site: ReportSite,
-    gateways: Iterable[str],
-    month: Month,
-    sources: Iterable[SourceFigures],
-    factors: Iterable[FactorUse],
-    entries: Iterable[EntryFigures],
-) -> str:
-    """The figures that a department vouches for, as canonical JSON.
+def signed_figures(report: MonthReport, gateways: Sequence[str]) -> str:
+    """The figures of some gateways that a department vouches for, as canonical JSON.
 
     Every mass to the milligram, every factor with its version, every entry with its revision;
-    nothing that may differ between two prints of the same figures (time, language, findings).
+    nothing that may differ between two prints of the same figures (time, language, findings),
+    so that gateway and ledger print the same. A source that booked nothing is no figure.
     """
+    sources = {
+        source.place.id: source
+        for source in report.sources
+        if source.windows and source.place.gateway in gateways
+    }
     figures = {
         "schema": SCHEMA,
-        "site": site.id,
+        "site": report.site.id,
         "gateways": sorted(gateways),
-        "month": str(month),
-        "rules": site.rules,
-        "gwp": site.gwp,
+        "month": str(report.month),
+        "rules": report.site.rules,
+        "gwp": report.site.gwp,
         "sources": {
-            source.place.id: {
+            _own(source): {
                 "kind": source.place.kind,
                 "kgco2": str(source.mass.kgco2),
                 "kgch4": str(source.mass.kgch4),
@@ -43,15 +40,16 @@ def signed_figures(
                 "kgco2e": str(source.mass.kgco2e),
                 "estimated_kgco2e": str(source.mass.estimated_kgco2e),
             }
-            for source in sources
+            for source in sources.values()
         },
         "factors": {
-            f"{use.source} {use.ref.id} {use.ref.version} {use.ref.value!r}": {
+            f"{_own(sources[use.source])} {use.ref.id} {use.ref.version} {use.ref.value!r}": {
                 "value": repr(use.ref.value),
                 "unit": use.ref.unit,
                 "kgco2e": str(use.kgco2e),
             }
-            for use in factors
+            for use in report.factors
+            if use.source in sources
         },
         "entries": {
             f"{part.entry.stream} {part.entry.batch or part.entry.start_ms}": {
@@ -60,10 +58,16 @@ def signed_figures(
                 "carbon_content": repr(part.entry.carbon_content),
                 "revision": part.entry.revision,
             }
-            for part in entries
+            for part in report.entries
+            if part.gateway in gateways
         },
     }
     return json.dumps(figures, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _own(source: SourceFigures) -> str:
+    """What its gateway calls a source; beside others it may bear the gateway's id."""
+    return source.place.id.removeprefix(f"{source.place.gateway}/")
 
 
 def figures_hash(figures: str) -> str:

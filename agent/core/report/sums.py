@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from agent.core.model import FactorRef, Provenance
-from agent.core.report.model import Mass, StreamFigures, StreamPlace, kept, total_of
+from agent.core.report.model import (
+    Mass,
+    StreamFigures,
+    StreamPlace,
+    kept,
+    kept_decimal,
+    total_of,
+)
 from agent.core.timebase import local_days
 
 OPEN_GAP = "open-gap"
+
+_CellKey = tuple[tuple[int, int], FactorRef]  # first and last day by their place in the month
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,7 @@ class SourceSum:
     """One source over the month."""
 
     source: str
+    gateway: str = ""
     mass: Mass
     by_day: dict[datetime.date, Mass]
     by_factor: tuple[FactorSum, ...]
@@ -70,11 +80,12 @@ class SourceSum:
     missing_ms: int
     booked_ms: int
     revised_windows: int
+    spread: bool = False  # some emission reaches over several days
 
 
 @dataclass(slots=True)
 class _Cell:
-    """The emissions of one source, day and factor."""
+    """The emissions of one source and factor in one day, or in one period beyond a day."""
 
     kgco2: list[float] = field(default_factory=list)
     kgch4: list[float] = field(default_factory=list)
@@ -111,10 +122,11 @@ def sum_source(
     """Add up one source; its rows come in the order of time.
 
     Every cell of one day and one factor is summed without rounding and kept to the milligram;
-    all other sums are sums of cells and therefore agree to the last digit.
+    all other sums are sums of cells and therefore agree to the last digit. An emission that is
+    longer than its day (of a month) is a cell of its own, spread evenly over its days.
     """
     days = list(local_days(*span, zone))
-    cells: dict[tuple[datetime.date, FactorRef], _Cell] = {}
+    cells: dict[_CellKey, _Cell] = {}
     place = 0
     windows = missing = missing_ms = booked_ms = revised = 0
     for row in rows:
@@ -127,15 +139,14 @@ def sum_source(
             continue
         while place + 1 < len(days) and row.start_ms >= days[place][2]:
             place += 1
-        cells.setdefault((days[place][0], row.factor), _Cell()).add(row)
+        within = row.start_ms + row.length_ms <= days[place][2]
+        at = (place, place) if within else (place, _day_of(row.start_ms + row.length_ms, days))
+        cells.setdefault((at, row.factor), _Cell()).add(row)
     masses = {key: cell.mass() for key, cell in cells.items()}
     return SourceSum(
         source=source,
         mass=total_of(masses.values()),
-        by_day={
-            day: total_of(mass for (at, _), mass in masses.items() if at == day)
-            for day in dict.fromkeys(day for day, _ in masses)
-        },
+        by_day=_by_day(masses, days),
         by_factor=tuple(
             _factor_sum(ref, cells, masses) for ref in dict.fromkeys(ref for _, ref in masses)
         ),
@@ -144,13 +155,42 @@ def sum_source(
         missing_ms=missing_ms,
         booked_ms=booked_ms,
         revised_windows=revised,
+        spread=any(first != last for (first, last), _ in cells),
     )
 
 
+def _day_of(end_ms: int, days: Sequence[tuple[datetime.date, int, int]]) -> int:
+    """The place of the last day that an emission reaches into."""
+    return max(place for place, (_, from_ms, _) in enumerate(days) if from_ms < end_ms)
+
+
+def _by_day(
+    masses: dict[_CellKey, Mass], days: Sequence[tuple[datetime.date, int, int]]
+) -> dict[datetime.date, Mass]:
+    found: dict[datetime.date, Mass] = {}
+    for ((first, last), _), mass in masses.items():
+        for place, part in zip(range(first, last + 1), spread(mass, last + 1 - first), strict=True):
+            day = days[place][0]
+            found[day] = found.get(day, Mass()) + part
+    return found
+
+
+def spread(mass: Mass, parts: int) -> Iterator[Mass]:
+    """A mass in so many equal parts that add up to it exactly: the last takes the remainder."""
+    left = mass
+    for remaining in range(parts, 0, -1):
+        part = Mass(
+            **{
+                name: kept_decimal(getattr(left, name) / remaining)
+                for name in ("kgco2", "kgch4", "kgn2o", "kgco2e", "estimated_kgco2e")
+            }
+        )
+        left = left - part
+        yield part
+
+
 def _factor_sum(
-    ref: FactorRef,
-    cells: dict[tuple[datetime.date, FactorRef], _Cell],
-    masses: dict[tuple[datetime.date, FactorRef], Mass],
+    ref: FactorRef, cells: dict[_CellKey, _Cell], masses: dict[_CellKey, Mass]
 ) -> FactorSum:
     own = [(key, cell) for key, cell in cells.items() if key[1] == ref]
     return FactorSum(

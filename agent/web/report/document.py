@@ -50,8 +50,24 @@ def document(report: MonthReport, language: Language) -> dict[str, Any]:
             **_mass(report.totals.mass),
             **_interval(float(report.totals.mass.kgco2e), report.totals.half_95_kg),
             "estimated_share": report.totals.estimated_share,
-            "without_energy": _mass(report.totals.without_energy),
+            "gross_kgco2e": report.totals.gross_kgco2e,
+            "without_energy": {
+                **_mass(report.totals.without_energy),
+                **_interval(
+                    float(report.totals.without_energy.kgco2e),
+                    report.totals.without_energy_half_95_kg,
+                ),
+                "estimated_share": report.totals.without_energy_estimated_share,
+            },
         },
+        "gases": report.gases,
+        "kinds": [_group(group) for group in report.kinds],
+        "energy": {
+            "calorific_tce": report.energy.calorific_tce,
+            "equivalent_tce": report.energy.equivalent_tce,
+            "flows": report.energy.flows,
+        },
+        "products": report.products,
         "summary": {
             "lines": {line.line: {"t": line.tonnes, "tco2e": line.tco2e} for line in printed.lines},
             "total_tco2e": printed.total_tco2e,
@@ -78,7 +94,12 @@ def document(report: MonthReport, language: Language) -> dict[str, Any]:
             for stream in report.streams
         ],
         "entries": [
-            {"amount_in_month": part.amount, "divided": part.divided, "entry": part.entry}
+            {
+                "gateway": part.gateway,
+                "amount_in_month": part.amount,
+                "divided": part.divided,
+                "entry": part.entry,
+            }
             for part in report.entries
         ],
         "factors": report.factors,
@@ -93,6 +114,7 @@ def document(report: MonthReport, language: Language) -> dict[str, Any]:
                 "number": finding.number,
                 "limit": finding.limit,
                 "unit": finding.unit,
+                "streams": finding.streams,
                 "reference": finding.reference,
                 "reference_unit": finding.reference_unit,
                 "from_ms": finding.from_ms,
@@ -105,6 +127,7 @@ def document(report: MonthReport, language: Language) -> dict[str, Any]:
         ],
         "reviews": [
             {
+                "gateway": one.gateway,
                 "department": one.review.department,
                 "name": one.review.name,
                 "decision": one.review.decision,
@@ -152,6 +175,7 @@ def _source(source: SourceFigures) -> dict[str, Any]:
         "unit": place.unit,
         "area": place.area,
         "stage": place.stage,
+        "gateway": place.gateway,
         "activity": source.activity,
         "activity_unit": place.unit_of_stream,
         **_mass(source.mass),

@@ -11,11 +11,14 @@ from markupsafe import Markup
 
 from agent import __version__
 from agent.config.language import Language
+from agent.core.model import Severity
 from agent.core.report.model import NINETY_OF_NINETY_FIVE, Comparison, MonthReport, SignOff
 from agent.core.report.rounding import rounded_t
 from agent.web.present import NONE, percent, register
 from agent.web.report.chart import days_svg
-from agent.web.report.tables import HASH_SHOWN, Form, Table, Value, tables_of
+from agent.web.report.table import Form, Table, Value
+from agent.web.report.tables import tables_of
+from agent.web.report.tables_checks import HASH_SHOWN
 from agent.web.report.words import ReportWords, grouped
 
 WEB = Path(__file__).resolve().parents[1]
@@ -29,7 +32,16 @@ SHAPES = {
     SignOff.SIGNED: "✓",
 }
 RIGHT = frozenset(
-    {Form.COUNT, Form.SUMMARY, Form.TONNES, Form.AMOUNT, Form.PERCENT, Form.EXACT, Form.FACTOR}
+    {
+        Form.COUNT,
+        Form.SUMMARY,
+        Form.TONNES,
+        Form.AMOUNT,
+        Form.PERCENT,
+        Form.EXACT,
+        Form.FACTOR,
+        Form.SHORT,
+    }
 )
 
 
@@ -43,39 +55,73 @@ class KeyFigure:
 
 
 def key_figures(report: MonthReport, words: ReportWords) -> list[KeyFigure]:
-    """What a reader wants to know first."""
+    """What a reader wants to know first: how much, how sure, how much guessed, open, signed."""
     t, totals, decimals = words.t, report.totals, report.site.decimals_t
-    total, half = totals.mass.kgco2e, Decimal(totals.half_95_kg)
-    half_90 = Decimal(totals.half_95_kg * NINETY_OF_NINETY_FIVE)
-    listed = [
+    total = totals.mass.kgco2e
+    return [
         KeyFigure(
             label=t("report.total"),
-            value=f"{grouped(rounded_t(total, decimals), decimals)} t CO₂e",
-            remark=t(
-                "report.ranges",
-                low95=grouped(rounded_t(total - half, decimals), decimals),
-                high95=grouped(rounded_t(total + half, decimals), decimals),
-                low90=grouped(rounded_t(total - half_90, decimals), decimals),
-                high90=grouped(rounded_t(total + half_90, decimals), decimals),
-            ),
-        ),
-        KeyFigure(
-            label=t("report.total_without_energy"),
-            value=f"{grouped(rounded_t(totals.without_energy.kgco2e, decimals), decimals)} t CO₂e",
-            remark=t("report.without_energy_note"),
+            value=_tonnes(total, decimals),
+            remark=_ranges(total, totals.half_95_kg, decimals, words),
         ),
         KeyFigure(
             label=t("report.estimated_share"), value=percent(totals.estimated_share, decimals=1)
         ),
+        _open_findings(report, words),
+        KeyFigure(label=t("report.sign_off"), value=t(f"signoff.{report.sign_off}")),
+        KeyFigure(
+            label=t("report.total_without_energy"),
+            value=_tonnes(totals.without_energy.kgco2e, decimals),
+            remark=_ranges(
+                totals.without_energy.kgco2e, totals.without_energy_half_95_kg, decimals, words
+            ),
+        ),
+        _energy(report, words),
         KeyFigure(
             label=t("report.available"),
             value=percent(mean_availability(report), decimals=1),
             remark=t("report.available_short"),
         ),
+        _comparison(t("report.previous"), report.previous, total, words, decimals),
+        _comparison(t("report.last_year"), report.last_year, total, words, decimals),
     ]
-    listed.append(_comparison(t("report.previous"), report.previous, total, words, decimals))
-    listed.append(_comparison(t("report.last_year"), report.last_year, total, words, decimals))
-    return listed
+
+
+def _tonnes(kg: Decimal, decimals: int) -> str:
+    return f"{grouped(rounded_t(kg, decimals), decimals)} t CO₂e"
+
+
+def _ranges(kg: Decimal, half_95_kg: float, decimals: int, words: ReportWords) -> str:
+    half_95 = Decimal(half_95_kg)
+    half_90 = Decimal(half_95_kg * NINETY_OF_NINETY_FIVE)
+    ends = {"low95": -half_95, "high95": half_95, "low90": -half_90, "high90": half_90}
+    return words.t(
+        "report.ranges",
+        **{name: grouped(rounded_t(kg + end, decimals), decimals) for name, end in ends.items()},
+    )
+
+
+def _open_findings(report: MonthReport, words: ReportWords) -> KeyFigure:
+    unsettled = [one for one in report.findings if not one.settled_by]
+    alarms = sum(one.severity is Severity.ALARM for one in unsettled)
+    return KeyFigure(
+        label=words.t("report.findings"),
+        value=str(len(unsettled)),
+        remark=words.t("report.of_which_alarms", n=alarms) if unsettled else "",
+    )
+
+
+def _energy(report: MonthReport, words: ReportWords) -> KeyFigure:
+    energy = report.energy
+    remark = ""
+    if energy.equivalent_tce is not None:
+        remark = words.t("report.equivalent_remark", number=grouped(energy.equivalent_tce, 3))
+    known = energy.calorific_tce is not None
+    return KeyFigure(
+        label=words.t("report.energy_total"),
+        value=f"{grouped(energy.calorific_tce or 0.0, 3)} tce" if known else NONE,
+        remark=remark,
+    )
 
 
 def mean_availability(report: MonthReport) -> float | None:
@@ -121,6 +167,8 @@ def shown(value: Value, form: Form, decimals_t: int = 0) -> str:
             return grouped(value, 0)
         case Form.FACTOR:
             return repr(float(value)).removesuffix(".0")
+        case Form.SHORT:
+            return f"{float(value):.4g}"
         case _:
             return register(float(value)).replace("-", "\N{MINUS SIGN}")
 
@@ -181,7 +229,9 @@ def _render(template: str, report: MonthReport, language: Language, **values: ob
             figures=key_figures(report, words),
             chart=days_svg(report.days, words, "report-days-title"),
             has_days=any(day.mass.kgco2e for day in report.days),
-            rules_name=site.rules_name_zh if words.chinese else site.rules_name_en,
+            rules_name=words.quoted(site.rules_name_zh, site.rules_name_en),
+            rules_note=words.quoted(site.rules_note_zh, site.rules_note_en),
+            missing_data=words.quoted(site.rules_missing_data_zh, site.rules_missing_data_en),
             gwp=f"{site.gwp} (CH₄ {site.gwp_ch4:g}, N₂O {site.gwp_n2o:g})",
             hash=report.figures_hash[:HASH_SHOWN],
             open_findings=len(open_findings),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -31,6 +31,7 @@ SIGNED = frozenset(
         FindingCode.ARITHMETIC,
     }
 )
+CITING = frozenset({FindingCode.SECTOR, FindingCode.OWN_FACTOR})
 CHANGES_SHOWN = 4
 
 # How each kind of source is computed; the numbers are those of the 2013 guide where it has one.
@@ -43,6 +44,14 @@ METHODS: Mapping[str, str] = {
     "nitric_acid": "E = Σ AD · EF · (1 − η·μ) · GWP  (10)",
     "adipic_acid": "E = Σ AD · EF · (1 − η·μ) · GWP  (11)",
     "co2_recovery": "R = Q · PUR · 19.7  (12)",
+    "reaction": "E = AD · ν(CO₂) · 44 / M",
+    "coke_burn": "E = AD · CC · OF · 44/12",
+    "cems": "E = Σ c · Q",
+    "flare": "E = Q · [CC · OF · 44/12 + φ(CO₂) · 19.7]",
+    "wastewater": "E = (TOW · B₀ · MCF − R) · GWP",
+    "incineration": "E = AD · CCW · FCF · EF · 44/12",
+    "landfill": "E = (AD · L₀ − R) · (1 − OX) · GWP",
+    "transport": "E = m · d · EF",
 }
 METHOD_OF_OTHERS = "E = AD · EF"
 
@@ -53,10 +62,12 @@ class ReportWords:
 
     t: Language
     zone: ZoneInfo
+    gateways: int = 1  # of the report; beside others a place names its own
 
     @classmethod
     def of(cls, report: MonthReport, language: Language) -> ReportWords:
-        return cls(t=language, zone=ZoneInfo(report.site.timezone))
+        zone = ZoneInfo(report.site.timezone)
+        return cls(t=language, zone=zone, gateways=len(report.gateways))
 
     @property
     def chinese(self) -> bool:
@@ -71,14 +82,25 @@ class ReportWords:
     def span(self, from_ms: int | None, to_ms: int | None) -> str:
         return f"{self.moment(from_ms)} – {self.moment(to_ms)}"
 
+    def days(self, from_ms: int, to_ms: int) -> str:
+        """A span by its days, the last one included, where midnight cuts it; else to the minute."""
+        ends = (from_ms, to_ms)
+        first, end = (datetime.fromtimestamp(at_ms / 1000, self.zone) for at_ms in ends)
+        if any(at.time() != time() for at in (first, end)) or end <= first:
+            return self.span(from_ms, to_ms)
+        return f"{first.date()} – {end.date() - timedelta(days=1)}"
+
     def month(self, report: MonthReport) -> str:
         return self.t("report.month", year=report.month.year, month=report.month.number)
 
     def place(self, place: SourcePlace) -> str:
-        """Area, unit and device, the widest first."""
+        """Area, unit and device, the widest first; among several gateways the one that books it."""
+        names = [place.area_name, place.unit_name, place.device_name]
         if not place.device:
-            return self.t("report.no_place")
-        return " › ".join((place.area_name, place.unit_name, place.device_name))
+            names = [self.t("report.no_place")]
+        if self.gateways > 1:
+            names.insert(0, place.gateway)
+        return " › ".join(names)
 
     def source(self, source: SourceFigures) -> str:
         return source.place.name or source.place.id
@@ -94,7 +116,19 @@ class ReportWords:
     def document(self, document: FactorDocument) -> str:
         """Standard, edition, table and row."""
         parts = (document.standard, document.edition, document.table, document.row)
-        return " · ".join(part for part in parts if part) or NONE
+        return self.cited(" · ".join(part for part in parts if part)) or NONE
+
+    def cited(self, text: str) -> str:
+        """A citation, parts apart by « · », each in this language where it has a name in it."""
+        return " · ".join(self.t.named("cited", part) for part in text.split(" · "))
+
+    def factor(self, use: FactorUse) -> str:
+        """What a factor is of."""
+        name = use.document.name_zh if self.chinese else use.document.name_en
+        return name or self.t.named("status", use.document.status or "unknown")
+
+    def quoted(self, zh: str, en: str) -> str:
+        return zh if self.chinese else en
 
     def status(self, use: FactorUse) -> str:
         return self.t.named("status", use.document.status or "unknown")
@@ -121,20 +155,33 @@ class ReportWords:
 
     def finding_place(self, finding: Finding) -> str:
         if finding.level == 3:
-            return self.t(f"department.{finding.subject}")
-        return finding.name or finding.subject
+            department, _, gateway = finding.subject.partition("@")
+            named = self.t(f"department.{department}")
+            return f"{gateway} {named}" if gateway else named
+        place = finding.name or finding.subject
+        if finding.streams > 1:
+            return self.t("report.and_others", place=place, n=finding.streams)
+        return place
 
     def settle(self, finding: Finding) -> str:
         """The way to settle it."""
         return self.t(f"settle.{finding.code}")
 
     def _detail(self, finding: Finding) -> str:
+        if finding.code in CITING:
+            return self.cited(finding.detail)
         if finding.code is not FindingCode.REVIEW_VOID:
             return finding.detail
         parts = finding.detail.split("; ")
-        shown = "; ".join(parts[:CHANGES_SHOWN])
+        shown = "; ".join(self._change(part) for part in parts[:CHANGES_SHOWN])
         more = len(parts) - CHANGES_SHOWN
         return f"{shown} (+{more})" if more > 0 else shown
+
+    def _change(self, change: str) -> str:
+        """A changed figure with the parts of its path in words."""
+        path, colon, values = change.partition(": ")
+        named = (self.t.named("figure", part) for part in path.split(" › "))
+        return f"{' › '.join(named)}{colon}{values}"
 
     def worth(self, review: ReviewFigures) -> str:
         """Whether a review still holds for today's figures."""
@@ -155,6 +202,8 @@ def _quantity(value: float | None, unit: str, *, signed: bool = False) -> str:
     if unit in ("%", "h", "d"):
         digits = 1 if abs(value) < 1000 and value != int(value) else 0
         text = number(value, decimals=digits)
+    elif not unit and value == int(value):
+        text = number(value, decimals=0)
     else:
         text = number(value) if abs(value) >= 1 or not unit else register(value, 4)
     sign = "+" if signed and value > 0 else ""

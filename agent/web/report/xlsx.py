@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from agent.config.language import Language
 from agent.core.report.model import MonthReport
 from agent.web.report.html import key_figures
-from agent.web.report.tables import Form, Table, Value, tables_of
+from agent.web.report.table import Form, Table, Value
+from agent.web.report.tables import tables_of
 from agent.web.report.words import ReportWords
 
 if TYPE_CHECKING:
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
 
 # Which tables each sheet holds, one below the other.
 SHEETS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("report.sheet_summary", ("summary", "stages", "days")),
-    ("report.sheet_sources", ("sources", "compared", "areas", "units", "devices")),
+    ("report.sheet_summary", ("summary", "gases", "kinds", "methods")),
+    ("report.sheet_sources", ("sources", "compared")),
+    ("report.sheet_places", ("stages", "areas", "units", "devices")),
+    ("report.sheet_days", ("days",)),
+    ("report.sheet_coal", ("coal", "products")),
     ("report.sheet_energy", ("energy",)),
     ("report.sheet_activity", ("entries",)),
-    ("report.sheet_factors", ("methods", "factors")),
+    ("report.sheet_factors", ("factors",)),
     ("report.sheet_findings", ("findings",)),
     ("report.sheet_reviews", ("reviews",)),
     ("report.sheet_annex", ("annex",)),
@@ -35,7 +39,8 @@ SHEETS: tuple[tuple[str, tuple[str, ...]], ...] = (
 NUMBER_FORMATS = {
     Form.COUNT: "#,##0",
     Form.TONNES: "#,##0.000",
-    Form.AMOUNT: "#,##0.###",
+    Form.AMOUNT: "#,##0.000",
+    Form.SHORT: "0.0000",
     Form.PERCENT: "0.0%",
     Form.EXACT: "#,##0.000000",
     Form.FACTOR: "General",
@@ -61,6 +66,8 @@ def render_xlsx(report: MonthReport, language: Language) -> bytes:
         sheet = book.active if place == 0 else book.create_sheet()
         sheet.title = language(title)
         row = _head(sheet, report, words) if place == 0 else 1
+        # what scrolls stays under its head: a title and the columns of the sheet's table
+        sheet.freeze_panes = "A2" if place == 0 else "B3"
         for key in keys:
             if key in tables:
                 row = _write_table(sheet, tables[key], row) + 2
@@ -82,7 +89,7 @@ def _head(sheet: Worksheet, report: MonthReport, words: ReportWords) -> int:
         (
             t("overview.rules"),
             site.rules,
-            site.rules_name_zh if words.chinese else site.rules_name_en,
+            words.quoted(site.rules_name_zh, site.rules_name_en),
         ),
         (t("overview.gwp"), site.gwp, f"CH₄ {site.gwp_ch4:g}, N₂O {site.gwp_n2o:g}"),
         (t("report.made"), words.moment(report.made_ms)),
@@ -114,7 +121,7 @@ def _write_table(sheet: Worksheet, table: Table, row: int) -> int:
                 row,
                 column,
                 value,
-                number_format=_number_format(head.form, table.decimals_t),
+                number_format=_number_format(head.form, value, table.decimals_t),
                 bold=place in table.sums,
                 wrapped=head.form is Form.LONG,
             )
@@ -124,7 +131,9 @@ def _write_table(sheet: Worksheet, table: Table, row: int) -> int:
     return row + 1
 
 
-def _number_format(form: Form, decimals_t: int) -> str:
+def _number_format(form: Form, value: Value, decimals_t: int) -> str:
+    if form is Form.AMOUNT and isinstance(value, float) and value.is_integer():
+        return NUMBER_FORMATS[Form.COUNT]
     if form is Form.SUMMARY:
         return "#,##0" + ("." + "0" * decimals_t if decimals_t else "")
     return NUMBER_FORMATS.get(form, "General")

@@ -1,0 +1,119 @@
+"""How a report was made and checked: methods, factors, findings, reviews."""
+
+from __future__ import annotations
+
+from agent.core.model import Severity
+from agent.core.report.model import MonthReport
+from agent.web.present import unit_label
+from agent.web.report.table import Column, Form, Table
+from agent.web.report.words import METHOD_OF_OTHERS, METHODS, ReportWords
+
+HASH_SHOWN = 12
+SEVERITY_SHAPES = {Severity.ALARM: "▲", Severity.WARNING: "◆", Severity.INFO: ""}
+
+
+def methods_table(report: MonthReport, words: ReportWords) -> Table:
+    t = words.t
+    kinds = dict.fromkeys(source.place.kind for source in report.sources)
+    return Table(
+        key="methods",
+        title=t("report.methods"),
+        columns=(Column(title=t("report.kind")), Column(title=t("report.formula"))),
+        rows=tuple((t.named("kind", kind), METHODS.get(kind, METHOD_OF_OTHERS)) for kind in kinds),
+        empty=t("report.no_sources"),
+    )
+
+
+def factors_table(report: MonthReport, words: ReportWords) -> Table:
+    t = words.t
+    names = {source.place.id: words.source(source) for source in report.sources}
+    return Table(
+        key="factors",
+        title=t("report.factors"),
+        columns=(
+            Column(title=t("report.source")),
+            Column(title=t("factors.factor")),
+            Column(title=t("report.id_and_version"), form=Form.CODE),
+            Column(title=t("factors.value"), form=Form.FACTOR),
+            Column(title=t("points.unit"), form=Form.WORD),
+            Column(title=t("report.document")),
+            Column(title=t("report.status"), form=Form.WORD),
+            Column(title=t("report.used")),
+            Column(title="kg CO₂e", form=Form.EXACT),
+        ),
+        rows=tuple(
+            (
+                names.get(use.source, use.source),
+                words.factor(use),
+                f"{use.ref.id} {use.ref.version}",
+                use.ref.value,
+                unit_label(use.ref.unit),
+                words.document(use.document),
+                words.status(use),
+                words.days(use.first_ms, use.end_ms),
+                use.kgco2e,
+            )
+            for use in report.factors
+        ),
+        empty=t("report.no_sources"),
+    )
+
+
+def findings_table(report: MonthReport, words: ReportWords) -> Table:
+    t = words.t
+    return Table(
+        key="findings",
+        title=t("report.findings"),
+        columns=(
+            Column(title=t("report.level"), form=Form.COUNT),
+            Column(title=t("events.severity"), form=Form.WORD),
+            Column(title=t("report.finding"), form=Form.LONG),
+            Column(title=t("report.settle"), form=Form.LONG),
+            Column(title=t("report.finding_id"), form=Form.CODE),
+            Column(title=t("report.settled_by"), form=Form.WORD),
+        ),
+        rows=tuple(
+            (
+                finding.level,
+                f"{SEVERITY_SHAPES[finding.severity]} {t(f'severity.{finding.severity}')}".strip(),
+                words.finding(finding),
+                words.settle(finding),
+                finding.id,
+                finding.settled_by,
+            )
+            for finding in report.findings
+        ),
+        empty=t("report.no_findings"),
+    )
+
+
+def reviews_table(report: MonthReport, words: ReportWords) -> Table:
+    t = words.t
+    return Table(
+        key="reviews",
+        title=t("report.reviews"),
+        columns=(
+            Column(title=t("report.department"), form=Form.WORD),
+            Column(title=t("report.name")),
+            Column(title=t("report.decision"), form=Form.WORD),
+            Column(title=t("events.time")),
+            Column(title=t("report.worth")),
+            Column(title=t("report.note"), form=Form.LONG),
+            Column(title=t("report.settled"), form=Form.CODE),
+            Column(title=t("report.figures"), form=Form.CODE),
+        ),
+        rows=tuple(
+            (
+                t(f"department.{one.review.department}"),
+                one.review.name,
+                t(f"decision.{one.review.decision}"),
+                words.moment(one.review.reviewed_ms),
+                words.worth(one),
+                one.review.note,
+                ", ".join(one.review.settled),
+                one.review.figures[:HASH_SHOWN],
+            )
+            for one in report.reviews
+        ),
+        empty=t("report.no_reviews"),
+    )
