@@ -12,6 +12,7 @@ from agent.config.accounting import accounting
 from agent.config.check_buses import check_buses, check_meters
 from agent.config.check_factors import check_factors
 from agent.config.check_manual import check_manual, with_peers
+from agent.config.check_periods import check_fuels_across, check_period_sources
 from agent.config.check_site import FILE_KEYS, check_site, check_targets, probe_files, zone_of
 from agent.config.check_sources import (
     check_devices,
@@ -88,8 +89,12 @@ def read_site(
     check_devices(draft, meters)
     factors, broken = usable_library()
     faults.extend(broken)
-    sources = check_sources(draft, meters, accounting(assumed, rules, factors, zone_of(assumed)))
+    basis = accounting(assumed, rules, factors, zone_of(assumed))
+    check_fuels_across(draft, basis)
+    sources = check_sources(draft, meters, basis)
+    period_sources = check_period_sources(draft, meters, basis)
     inputs = [name for plan in derived for name in plan.streams]
+    inputs += [name for plan in period_sources.values() for name in plan.streams]
     balances = balance_plans(meters, {*inputs, *named_streams(draft, sources)})
     tree = [name for plan in balances for name in (plan.master, *plan.parts)]
     streams = used_streams(draft, meters, sources, [*inputs, *tree])
@@ -123,6 +128,7 @@ def read_site(
         manual=manual,
         derived=derived,
         balances=balances,
+        period_sources=period_sources,
     )
     return config, faults.found
 

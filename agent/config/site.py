@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from agent.config import sections
 from agent.core.expression import Node
@@ -68,6 +69,57 @@ class SourcePlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """Where one amount of a period source comes from: entered data or the windows of a stream.
+
+    ``path`` leads to the key in the source's table. ``stock`` and ``content`` are entered series;
+    ``material`` is what a flow is called, by which its laboratory results are found.
+    """
+
+    path: tuple[str | int, ...]
+    activity: str = ""
+    stream: str = ""
+    share: float = 1.0
+    stock: str = ""
+    content: str = ""
+    material: str = ""
+
+    @property
+    def where(self) -> str:
+        """The place in the source's table, as a person writes it."""
+        words = [f"[{step + 1}]" if isinstance(step, int) else f".{step}" for step in self.path]
+        return "".join(words).removeprefix(".")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodSource:
+    """An emission source that is computed once per local day or month, as an inventory of it.
+
+    ``table`` is the source as `tanshu calc` reads it, without the amounts that ``feeds`` bring.
+    """
+
+    section: sections.Source
+    table: Mapping[str, Any]
+    feeds: tuple[Feed, ...]
+    uncertainty_pct: Mapping[str, float]  # half of the 95 % interval of each stream's amount
+
+    @property
+    def id(self) -> str:
+        return self.section.id
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The streams whose windows are summed."""
+        return tuple(dict.fromkeys(feed.stream for feed in self.feeds if feed.stream))
+
+    @property
+    def entered(self) -> frozenset[str]:
+        """The series of entries that are named; laboratory results may be found besides."""
+        named = ((feed.activity, feed.stock, feed.content) for feed in self.feeds)
+        return frozenset(name for names in named for name in names if name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DerivedPlan:
     """A stream that is computed from others, by a formula or, without one, by a fitted model.
 
@@ -126,6 +178,13 @@ class SiteConfig:
 
     derived: tuple[DerivedPlan, ...] = ()  # each after those it is computed from
     balances: tuple[BalancePlan, ...] = ()
+    period_sources: Mapping[str, PeriodSource] = field(default_factory=dict)
+
+    @property
+    def source_sections(self) -> tuple[sections.Source, ...]:
+        """Every emission source as it is written, those on streams first."""
+        on_streams = [plan.section for plan in self.sources.values()]
+        return (*on_streams, *(plan.section for plan in self.period_sources.values()))
 
     @property
     def window_ms(self) -> int:
