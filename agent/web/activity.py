@@ -91,10 +91,7 @@ def read_submission(body: bytes) -> ActivitySubmission:
     Raises:
         UsageError: it is none of them.
     """
-    try:
-        value: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise UsageError(f"is not JSON: {error}", where="body", hint="UTF-8 JSON") from None
+    value = decoded(body)
     if isinstance(value, dict) and "entries" in value:
         wrapper = value
     else:
@@ -105,15 +102,28 @@ def read_submission(body: bytes) -> ActivitySubmission:
                 "unknown key", where=name[:80], hint="one of entries, files, keep_good, dry_run"
             )
     return ActivitySubmission(
-        entries=_entries(wrapper["entries"]),
-        files=_files(wrapper.get("files", {})),
+        entries=submitted_entries(wrapper["entries"]),
+        files=submitted_files(wrapper.get("files", {})),
         origin=Origin.API,
         keep_good=_flag(wrapper, "keep_good"),
         dry_run=_flag(wrapper, "dry_run"),
     )
 
 
-def _entries(value: object) -> tuple[dict[str, object], ...]:
+def decoded(body: bytes) -> Any:
+    """The value of a JSON body.
+
+    Raises:
+        UsageError: it is not JSON.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise UsageError(f"is not JSON: {error}", where="body", hint="UTF-8 JSON") from None
+
+
+def submitted_entries(value: object) -> tuple[dict[str, object], ...]:
+    """The objects of an array, at least one and not too many."""
     if not isinstance(value, list) or not value:
         raise UsageError("holds no entry", where="entries", hint="send one or more objects")
     if len(value) > MOST_ENTRIES:
@@ -128,7 +138,8 @@ def _entries(value: object) -> tuple[dict[str, object], ...]:
     return tuple(value)
 
 
-def _files(value: object) -> dict[str, bytes]:
+def submitted_files(value: object) -> dict[str, bytes]:
+    """Documents by their SHA-256, checked against it."""
     if not isinstance(value, dict):
         raise UsageError("is not an object", where="files", hint="{SHA-256: Base64}")
     files: dict[str, bytes] = {}
