@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,7 @@ def test_a_mean_of_a_point_needs_no_stream(bench: Bench) -> None:
     assert heat[1].value == pytest.approx(0.09)
     assert heat[-1].value == pytest.approx(0.04)
     assert heat[1].coverage == 1.0
-    assert all(left.end_ms == right.start_ms for left, right in zip(heat, heat[1:], strict=False))
+    assert all(left.end_ms == right.start_ms for left, right in pairwise(heat))
 
 
 def test_a_second_look_and_a_restart_book_nothing(bench: Bench, tmp_path: Path) -> None:
