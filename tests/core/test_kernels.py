@@ -17,7 +17,7 @@ from histories import SEEDS, made_up
 from hypothesis import given, settings
 
 from agent.core import kernels
-from agent.core.kernels import analogues, arithmetic, build, counting, cutting, filling
+from agent.core.kernels import analogues, arithmetic, build, counting, cutting, filling, quality
 from agent.core.kernels.arrays import AnyArray
 from agent.core.kernels.table import fingerprint
 
@@ -121,6 +121,7 @@ def cases(seed: int) -> list[Case]:
         ),
         ("emissions", (registers, rng.uniform(0, 2, size), np.zeros(size))),
         *filling_cases(rng),
+        *quality_cases(rng),
     ]
 
 
@@ -152,6 +153,36 @@ def filling_cases(rng: np.random.Generator) -> list[Case]:
     ]
 
 
+def quality_cases(rng: np.random.Generator) -> list[Case]:
+    """The kernels that doubt readings, on a noisy level with steps, spikes and holes."""
+    values = np.round(rng.normal(100, 2, 300) + 50 * (np.arange(300) > 150), 1)
+    odd = rng.random(300)
+    values = np.where(odd < 0.05, values * 5, np.where(odd > 0.97, np.nan, values))
+    return [
+        (
+            "hampel",
+            (
+                values,
+                np.array([5.0, 4.0, 1.0]),
+                np.zeros(12),
+                np.zeros(300, np.uint8),
+                np.zeros(300),
+            ),
+        ),
+        (
+            "find_spikes",
+            (
+                values,
+                np.array([8.0, 1.0, 0.2, 2.0, 5.0]),
+                np.zeros(11),
+                np.zeros(11),
+                np.zeros(2, np.int64),
+                np.zeros(300, np.uint8),
+            ),
+        ),
+    ]
+
+
 def copied(arrays: tuple[AnyArray, ...]) -> tuple[AnyArray, ...]:
     return tuple(np.ascontiguousarray(array).copy() for array in arrays)
 
@@ -180,7 +211,7 @@ def test_every_kernel_has_a_case() -> None:
     assert {name for name, _ in cases(0)} == set(kernels.KERNELS)
 
 
-@pytest.mark.parametrize("module", [analogues, arithmetic, counting, cutting, filling])
+@pytest.mark.parametrize("module", [analogues, arithmetic, counting, cutting, filling, quality])
 def test_kernels_are_loops_only(module: object) -> None:
     tree = ast.parse(inspect.getsource(module))  # type: ignore[arg-type]
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from agent.core.kernels import analogues, arithmetic, counting, cutting, filling
+from agent.core.kernels import analogues, arithmetic, counting, cutting, filling, quality
 
 _TYPES: dict[str, np.dtype[Any]] = {
     "f8": np.dtype(np.float64),
@@ -61,6 +61,8 @@ KERNELS = {
         _kernel(analogues.block_distances, "f8 i8 i8 i8 f8 f8 i8 f8", (7,)),
         _kernel(filling.fill_lines, "f8 i8 f8 u1", (2, 3)),
         _kernel(filling.exponential_means, "f8 f8 f8", (2,)),
+        _kernel(quality.hampel, "f8 f8 f8 u1 f8", (2, 3, 4)),
+        _kernel(quality.find_spikes, "f8 f8 f8 f8 i8 u1", (2, 3, 4, 5)),
     )
 }
 
@@ -68,6 +70,14 @@ KERNELS = {
 def fingerprint() -> int:
     """Checksum of the kernels' sources: tells an extension built from other sources."""
     checksum = 0
-    for module in (counting, cutting, arithmetic, analogues, filling, sys.modules[__name__]):
+    for module in (
+        counting,
+        cutting,
+        arithmetic,
+        analogues,
+        filling,
+        quality,
+        sys.modules[__name__],
+    ):
         checksum = zlib.crc32(Path(str(module.__file__)).read_bytes(), checksum)
     return checksum
