@@ -85,14 +85,18 @@ def _plan(
         draft.reject(item, "unit", f'"{section.unit}" is no amount per window', hint)
     if isinstance(section, sections.Virtual) and not names and not item.is_left_out():
         draft.reject(item, "formula", "names no stream", "such as m1.energy - m2.energy")
+    key = "inputs" if formula is None else "formula"
     units: dict[str, str] = {}
     streams: list[str] = []
     gauges: list[str] = []
     for name in names:
-        unit = _input_unit(draft, item, formula, name, plans)
+        unit = _input_unit(draft, item, key, _place(formula, name), name, plans)
         if unit is not None:
             units[name], is_stream = unit
             (streams if is_stream else gauges).append(name)
+    reference = section.reference if isinstance(section, sections.Indirect) else None
+    if reference is not None:
+        _check_reference(draft, item, reference, plans)
     if item.is_left_out() or len(units) < len(names):
         return None
     if formula is not None and not _fits(draft, item, formula, units):
@@ -115,17 +119,16 @@ def _plan(
         formula=formula,
         inputs=names,
         units=units,
+        reference=reference,
         intercept=isinstance(section, sections.Indirect) and section.intercept,
         booked=not isinstance(section, sections.Indirect) or section.booked,
     )
 
 
 def _input_unit(
-    draft: Draft, item: Derived, formula: Node | None, name: str, plans: Plans
+    draft: Draft, item: Derived, key: str, place: str, name: str, plans: Plans
 ) -> tuple[str, bool] | None:
     """Unit of an input, and whether it is a stream (else the mean of a point)."""
-    key = "inputs" if formula is None else "formula"
-    place = "" if formula is None else f"column {_column(formula, name)}: "
     if name in draft.derived:
         return draft.derived[name].unit, True
     meter, dot, point = name.partition(".")
@@ -152,8 +155,18 @@ def _input_unit(
     return (amount, True) if amount else (spec.unit, False)
 
 
-def _column(formula: Node, name: str) -> int:
-    return next(found.column for found in names_in(formula) if found.name == name)
+def _check_reference(draft: Draft, item: Derived, reference: str, plans: Plans) -> None:
+    found = _input_unit(draft, item, "reference", "", reference, plans)
+    if found is not None and found != (item.section.unit, True):
+        hint = f"a stream that counts {item.section.unit}"
+        draft.reject(item, "reference", f"{reference} is in {found[0]}", hint)
+
+
+def _place(formula: Node | None, name: str) -> str:
+    if formula is None:
+        return ""
+    column = next(found.column for found in names_in(formula) if found.name == name)
+    return f"column {column}: "
 
 
 def _advice(name: str, draft: Draft, plans: Plans) -> str:

@@ -93,7 +93,9 @@ def read_site(
     check_fuels_across(draft, basis)
     sources = check_sources(draft, meters, basis)
     period_sources = check_period_sources(draft, meters, basis)
-    inputs = [name for plan in derived for name in plan.streams]
+    inputs = [
+        name for plan in derived for name in (*plan.streams, plan.reference) if name is not None
+    ]
     inputs += [name for plan in period_sources.values() for name in plan.streams]
     balances = balance_plans(meters, {*inputs, *named_streams(draft, sources)})
     tree = [name for plan in balances for name in (plan.master, *plan.parts)]

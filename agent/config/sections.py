@@ -184,6 +184,7 @@ class Indirect(Section, frozen=True, kw_only=True):
     unit: str
     name: str = ""
     quantity: str = ""
+    reference: str | None = None  # the stream of a temporary meter, to fit the model to
     intercept: bool = True  # without it the model is a ratio: nothing in, nothing out
     booked: bool = True  # without it the relation is fitted and shown only
 

@@ -133,6 +133,7 @@ class DerivedPlan:
     gauges: tuple[str, ...]
     units: Mapping[str, str]  # by input
     formula: Node | None
+    reference: str | None  # the stream that a model is fitted to
     intercept: bool
     booked: bool  # whether it has windows
 
