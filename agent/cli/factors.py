@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from agent.cli import factor_packs
 from agent.cli.options import WIDE, find_site_file, json_option, site_option
 from agent.core.errors import ConfigError, UsageError
 
@@ -97,7 +98,7 @@ def show(name: str, as_json: bool) -> int:
 def diff(file: Path, against: str | None, as_json: bool) -> int:
     """Show what a factor FILE would change: rows added, removed, and every changed number."""
     _, changes = _read_and_compare(file, against)
-    _print_diff(changes, as_json)
+    print_diff(changes, as_json)
     return 0
 
 
@@ -137,7 +138,7 @@ def import_file(
         site = find_site_file(site_file)
         months = recalculation.foreseen(site, folder or site_factors_dir(), file, pack)
     if not as_json:
-        _print_diff(changes, as_json=False)
+        print_diff(changes, as_json=False)
         if recalculate:
             recalculation.show(months)
         if not yes and not _confirmed():
@@ -146,13 +147,24 @@ def import_file(
         raise UsageError("an import with --json needs --yes", hint="look at `factors diff` first")
     target = _install(file, pack, folder or site_factors_dir())
     if as_json:
-        document = _diff_document(changes) | {"imported_to": str(target)}
+        document = diff_document(changes) | {"imported_to": str(target)}
         if recalculate:
             document["recalculation"] = [asdict(month) for month in months]
         click.echo(json.dumps(document, ensure_ascii=False))
     else:
         click.echo(f"imported to {target}; a gateway takes it up when it is reloaded (SIGHUP)")
     return 0
+
+
+for command in (
+    factor_packs.pack,
+    factor_packs.packs,
+    factor_packs.check,
+    factor_packs.review,
+    factor_packs.approve,
+    factor_packs.reject,
+):
+    factors.add_command(command)
 
 
 def _confirmed() -> bool:
@@ -224,9 +236,10 @@ def _print_row(factor_set: FactorSet, row: Named) -> None:
         click.echo(f"  note: {row.note}")
 
 
-def _print_diff(changes: PackDiff, as_json: bool) -> None:
+def print_diff(changes: PackDiff, as_json: bool) -> None:
+    """What a factor file changes, value by value."""
     if as_json:
-        click.echo(json.dumps(_diff_document(changes), ensure_ascii=False))
+        click.echo(json.dumps(diff_document(changes), ensure_ascii=False))
         return
     base = "nothing" if changes.base is None else f"{changes.base.id} ({changes.base.version})"
     click.echo(f"{changes.set.kind} {changes.set.id} ({changes.set.version}) against {base}:")
@@ -253,7 +266,8 @@ def _print_diff(changes: PackDiff, as_json: bool) -> None:
     )
 
 
-def _diff_document(changes: PackDiff) -> dict[str, Any]:
+def diff_document(changes: PackDiff) -> dict[str, Any]:
+    """What a factor file changes, for `--json`."""
     return {
         "kind": changes.set.kind,
         "set": changes.set.id,

@@ -9,6 +9,7 @@ import structlog
 
 from agent.core.model import Event, Severity
 from agent.daemon.delivery import Deliveries
+from agent.daemon.factor_check import FactorCheck
 from agent.daemon.service import Gateway
 from agent.daemon.view import View
 from agent.web.app import create_app
@@ -17,8 +18,9 @@ from agent.web.server import serve
 
 def assemble(gateway: Gateway, announce: Callable[[int], None], reload: asyncio.Event) -> View:
     """Add the children that are not buses: pages, publishers, reload on request."""
-    deliveries = Deliveries(gateway)
-    view = View(gateway, deliveries)
+    factors = FactorCheck(gateway, reload)
+    deliveries = Deliveries(gateway, factors.take_from_ledger)
+    view = View(gateway, deliveries, factors)
     log = structlog.get_logger("gateway")
 
     def add_publishers() -> None:
@@ -45,8 +47,9 @@ def assemble(gateway: Gateway, announce: Callable[[int], None], reload: asyncio.
             await gateway.reload()
             if gateway.config is former:
                 continue
+            other_sources = former.factors.sources != gateway.config.factors.sources
             for target in former.targets:
-                if target not in gateway.config.targets:
+                if target not in gateway.config.targets or other_sources:
                     await gateway.supervisor.remove(f"sync:{target.id}")
             add_publishers()
             view.reconfigured()
@@ -72,5 +75,6 @@ def assemble(gateway: Gateway, announce: Callable[[int], None], reload: asyncio.
     gateway.add_child("announce", deliveries.announce)
     gateway.add_child("reload", reload_on_request)
     gateway.add_child("recalculate", gateway.recalculate)
+    gateway.add_child("factors", factors.run)
     add_pages()
     return view

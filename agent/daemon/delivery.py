@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from agent import __version__
+from agent.config.check_factors import LEDGER
 from agent.config.site import SiteConfig
 from agent.core.errors import TanshuError
 from agent.core.model import Event, Quality, Receipt
@@ -56,17 +58,22 @@ class StoreOutbox:
 class Deliveries:
     """The publishers of all targets, and what the page shows of them."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(
+        self, gateway: Gateway, take_factors: Callable[[str, bytes], None] | None = None
+    ) -> None:
         self._gateway = gateway
+        self._take_factors = take_factors
         self._publishers: dict[str, Publisher] = {}
         self._problems: dict[str, Problem] = {}
 
     def reconcile(self) -> None:
         """Make one publisher per configured target; called at start and after a reload."""
         wanted = {target.id: target for target in self._gateway.config.targets}
+        from_ledger = LEDGER in self._gateway.config.factors.sources
+        take = self._take_factors if from_ledger else None
         for target_id, target in wanted.items():
             known = self._publishers.get(target_id)
-            if known is not None and known.target == target:
+            if known is not None and (known.target, known.takes_factors) == (target, bool(take)):
                 continue
             try:
                 publisher = Publisher(
@@ -77,6 +84,7 @@ class Deliveries:
                     clock=self._gateway.clock,
                     random=random.random,
                     report=self._gateway.recorder.report,
+                    take_factors=None if take is None else partial(take, target_id),
                 )
             except TanshuError as error:
                 self._problems[target_id] = Problem(

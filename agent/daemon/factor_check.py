@@ -29,7 +29,12 @@ from agent.daemon.factor_look import REMOVABLE
 from agent.pipeline.calendar import due_once
 from agent.store.factor_packs import StoredPack
 from agent.store.state import JobRuns
-from agent.web.factor_view import FactorCheckOutcome, FactorTrouble
+from agent.web.factor_view import (
+    FactorCheckOutcome,
+    FactorDecision,
+    FactorDecisionSubmission,
+    FactorTrouble,
+)
 
 if TYPE_CHECKING:
     from agent.daemon.service import Gateway
@@ -121,19 +126,16 @@ class FactorCheck:
         if not known and not self._inbox.full():
             self._inbox.put_nowait((f"{LEDGER} {target}", data))
 
-    def approve(self, digits: str, by: str, note: str) -> StoredPack:
-        """Approve a pack: the reload that follows takes it up and revises what is booked."""
+    def decide(self, submission: FactorDecisionSubmission) -> StoredPack:
+        """Approve or reject a pack; a reload takes up what is approved and revises emissions."""
         self._refuse_untrusted_clock()
         now_ms = self._gateway.clock.now_ms()
-        pack, events = self.desk.approve(digits, by, note, self._keys(), now_ms)
-        self._tell(events)
-        self._reload.set()
-        return pack
-
-    def reject(self, digits: str, by: str, why: str) -> StoredPack:
-        """Reject a pack."""
-        self._refuse_untrusted_clock()
-        pack, events = self.desk.reject(digits, by, why, self._gateway.clock.now_ms())
+        digits, by, note = submission.hash, submission.by, submission.note
+        if submission.decision is FactorDecision.REJECT:
+            pack, events = self.desk.reject(digits, by, note, now_ms)
+        else:
+            pack, events = self.desk.approve(digits, by, note, self._keys(), now_ms)
+            self._reload.set()
         self._tell(events)
         return pack
 

@@ -16,6 +16,13 @@ from agent.core.errors import ProofError, UsageError
 from agent.core.model import Event, Severity
 from agent.store.factor_packs import APPROVED, REJECTED, FactorPacks, StoredPack
 from agent.store.state import Audit
+from agent.web.factor_view import (
+    FactorMonth,
+    FactorPackView,
+    FactorSetChange,
+    FactorValueChange,
+    PackState,
+)
 
 MOST_CHARACTERS = 400  # of a name or note
 
@@ -137,6 +144,52 @@ class FactorDesk:
 
     def _book(self, event: Event) -> None:
         SqliteBook(self._database.connection).add_events(self._owner, [event])
+
+
+def pack_view(pack: StoredPack) -> FactorPackView:
+    """A pack as pages and API show it."""
+    months = pack.preview
+    return FactorPackView(
+        hash=pack.hash,
+        issuer=pack.issuer,
+        key_id=pack.key_id,
+        serial=pack.serial,
+        issued=pack.issued,
+        note=pack.note,
+        origin=pack.origin,
+        found_ms=pack.found_ms,
+        state=PackState(pack.state),
+        sets=tuple(_set_change(one) for one in pack.summary),
+        months=None if months is None else tuple(_month(one) for one in months),
+        decided_by=pack.decided_by,
+        decided_ms=pack.decided_ms,
+        reason=pack.reason,
+        installed_ms=pack.installed_ms,
+    )
+
+
+def _set_change(one: Mapping[str, Any]) -> FactorSetChange:
+    changes = tuple(
+        FactorValueChange(
+            row=change["row"],
+            field=change["field"],
+            old=str(change["old"]),
+            new=str(change["new"]),
+            change_pct=change["change_pct"],
+        )
+        for change in one["changes"]
+    )
+    return FactorSetChange(**{**one, "changes": changes})
+
+
+def _month(one: Mapping[str, Any]) -> FactorMonth:
+    return FactorMonth(
+        source=one["source"],
+        month=one["month"],
+        windows=one["windows"],
+        before_kgco2e=one["before_kgco2e"],
+        after_kgco2e=one["after_kgco2e"],
+    )
 
 
 def _told(pack: FactorPack, summary: Sequence[Mapping[str, Any]]) -> str:

@@ -19,12 +19,15 @@ from agent.daemon import emissions
 from agent.daemon.activity import ActivityDesk
 from agent.daemon.buses import bus_view, device_meters
 from agent.daemon.delivery import Deliveries
+from agent.daemon.factor_check import FactorCheck
+from agent.daemon.factor_desk import pack_view
 from agent.daemon.factor_source import FactorSources
 from agent.daemon.reports import Reports
 from agent.daemon.service import Gateway
 from agent.pipeline.close import settle_ms
 from agent.store.batches import Batches
 from agent.web.activity_view import ActivityOutcome, ActivityQuery, ActivitySubmission
+from agent.web.factor_view import FactorCheckOutcome, FactorDecisionSubmission, FactorPackView
 from agent.web.report_view import ReportForm, ReportMonth, ReviewOutcome, ReviewSubmission
 from agent.web.view import (
     BatchView,
@@ -58,8 +61,9 @@ ROLE_ORDER = {PointRole.RATE: 0, PointRole.COUNTER: 1, PointRole.GAUGE: 2, Point
 class View:
     """Implements `agent.web.view.GatewayView` on a gateway."""
 
-    def __init__(self, gateway: Gateway, deliveries: Deliveries) -> None:
+    def __init__(self, gateway: Gateway, deliveries: Deliveries, factors: FactorCheck) -> None:
         self._gateway = gateway
+        self._factors = factors
         self._deliveries = deliveries
         self._book = SqliteBook(gateway.database.connection)
         self._batches = Batches(gateway.database.connection)
@@ -104,6 +108,7 @@ class View:
             ),
             alive=not silent,
             problems=(*self._problems(silent), *self._without_figure(latest, now_ms)),
+            factor_packs=tuple(pack_view(pack) for pack in self._factors.desk.packs.waiting()),
         )
 
     async def device(self, device: str) -> DeviceDetail | None:
@@ -200,6 +205,18 @@ class View:
     async def add_review(self, submission: ReviewSubmission) -> ReviewOutcome:
         """Book what a department says of a month."""
         return await self._reports.review(submission)
+
+    async def factor_packs(self) -> Sequence[FactorPackView]:
+        """Every factor pack, the latest first."""
+        return [pack_view(pack) for pack in self._factors.desk.packs.all()]
+
+    async def decide_factors(self, submission: FactorDecisionSubmission) -> FactorPackView:
+        """Approve or reject a factor pack."""
+        return pack_view(self._factors.decide(submission))
+
+    async def check_factors(self) -> FactorCheckOutcome:
+        """Look for newer factor packs now."""
+        return await self._factors.check()
 
     def write_token(self) -> str:
         """What lets a caller from another machine write."""

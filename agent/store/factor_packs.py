@@ -57,15 +57,11 @@ class FactorPacks:
 
     def all(self) -> list[StoredPack]:
         """Every pack, the latest first."""
-        rows = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM factor_packs ORDER BY found_ms DESC, serial DESC"
-        )
-        return [_stored(row) for row in rows]
+        return self._select("ORDER BY found_ms DESC, serial DESC")
 
     def waiting(self) -> list[StoredPack]:
         """The packs that wait for an approval, in the order in which they are to be decided."""
-        staged = [pack for pack in self.all() if pack.state == STAGED]
-        return sorted(staged, key=lambda pack: (pack.key_id, pack.serial))
+        return self._select("WHERE state = 'staged' ORDER BY key_id, serial")
 
     def find(self, digits: str) -> StoredPack:
         """The pack whose hash begins with these hex digits.
@@ -164,9 +160,8 @@ class FactorPacks:
 
     def not_installed(self) -> list[StoredPack]:
         """Approved packs whose files may not be in their place yet, in the order of approval."""
-        return sorted(
-            (one for one in self.all() if one.state == APPROVED and one.installed_ms is None),
-            key=lambda one: (one.decided_ms or 0, one.serial),
+        return self._select(
+            "WHERE state = 'approved' AND installed_ms IS NULL ORDER BY decided_ms, serial"
         )
 
     def mark_installed(self, digest: str, now_ms: int) -> None:
@@ -192,6 +187,10 @@ class FactorPacks:
     def forget(self, subject: str) -> None:
         """A subject is well again: its next refusal is told."""
         self._connection.execute("DELETE FROM factor_refusals WHERE subject = ?", (subject,))
+
+    def _select(self, which: str) -> list[StoredPack]:
+        rows = self._connection.execute(f"SELECT {_COLUMNS} FROM factor_packs {which}")
+        return [_stored(row) for row in rows]
 
     def _check_serial(self, pack: FactorPack) -> None:
         newest, same = self._connection.execute(

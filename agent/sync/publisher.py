@@ -79,6 +79,7 @@ class Publisher:
         clock: Clock,
         random: Callable[[], float],
         report: Callable[[Event], None],
+        take_factors: Callable[[bytes], None] | None = None,
         rules: PublisherRules | None = None,
     ) -> None:
         self.target = target
@@ -86,6 +87,7 @@ class Publisher:
         self._outbox = outbox
         self._clock = clock
         self._report_event = report
+        self._take_factors = take_factors
         self._topics = Topics(site=site, gateway=gateway)
         key = pinned_key(target)
         self._receipts = None if key is None else Receipts(key, self._topics, outbox)
@@ -113,7 +115,7 @@ class Publisher:
             handlers=Handlers(
                 message=self._inbox.put_nowait, online=self._on_online, lost=self._on_lost
             ),
-            subscriptions=[(self._topics["receipt"], 1)],
+            subscriptions=[(self._topics[name], 1) for name in self._subscribed()],
             will=Will(
                 topic=self._topics["status"], payload=strict_json.encode({"state": "offline"})
             ),
@@ -139,6 +141,15 @@ class Publisher:
     def publish_event(self, event: Mapping[str, Any]) -> None:
         """Publish an event as a notice; the ledger's copy travels in a batch."""
         self._send_plain("event", strict_json.encode(dict(event)), qos=1, retain=False)
+
+    @property
+    def takes_factors(self) -> bool:
+        """Whether it asks the broker for factor packs."""
+        return self._take_factors is not None
+
+    def _subscribed(self) -> tuple[str, ...]:
+        """A broker that forbids a topic ends the connection: only what is used is asked for."""
+        return ("receipt", "factors") if self.takes_factors else ("receipt",)
 
     async def run(self) -> None:
         """Deliver for ever; ends only by cancellation."""
@@ -327,6 +338,8 @@ class Publisher:
                 await self._apply(item)
             elif item.topic == self._topics["receipt"] and self._receipts is not None:
                 await self._receive(item.payload, self._receipts)
+            elif item.topic == self._topics["factors"] and self._take_factors and item.payload:
+                self._take_factors(item.payload)
 
     async def _receive(self, payload: bytes, receipts: Receipts) -> None:
         try:

@@ -15,7 +15,7 @@ class Topics:
     gateway: str
 
     def __getitem__(self, name: str) -> str:
-        """Full topic of ``batch``, ``receipt``, ``status``, ``birth``, ``live`` or ``event``."""
+        """Full topic of ``batch``, ``receipt``, ``status``, ``birth``, ``factors`` and the like."""
         return f"{PREFIX}/{self.site}/{self.gateway}/{name}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.core.model import Severity
-from agent.web.present import Presenter, silent_meters
+from agent.web.present import Presenter, signed, silent_meters
 from agent.web.view import (
     BusState,
     BusView,
@@ -41,6 +41,7 @@ def abnormal_now(snapshot: Snapshot, say: Presenter) -> tuple[Abnormal, ...]:
         *_buses(snapshot, say),
         *_devices(snapshot, say),
         *_targets(snapshot, say),
+        *_factor_packs(snapshot, say),
     ]
     return tuple(sorted(entries, key=lambda entry: entry.severity is not Severity.ALARM))
 
@@ -151,4 +152,21 @@ def _targets(snapshot: Snapshot, say: Presenter) -> Iterator[Abnormal]:
             hint=hint,
             since_ms=target.problem.since_ms if target.problem else None,
             href="/delivery",
+        )
+
+
+def _factor_packs(snapshot: Snapshot, say: Presenter) -> Iterator[Abnormal]:
+    """Nothing is wrong with a new pack, but it needs somebody."""
+    for pack in snapshot.factor_packs:
+        sets = ", ".join(one.id for one in pack.sets)
+        what = say.text("packs.changes", sets=sets, n=pack.rows)
+        if pack.months is not None:
+            change = sum(month.after_kgco2e - month.before_kgco2e for month in pack.months)
+            what += say.text("list.and") + say.text("packs.effect", change=signed(change))
+        yield Abnormal(
+            severity=Severity.WARNING,
+            title=say.text("packs.waits", issuer=pack.issuer, serial=pack.serial),
+            what=what,
+            href="/factors",
+            since_ms=pack.found_ms,
         )

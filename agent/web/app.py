@@ -24,6 +24,7 @@ from agent.core.errors import TanshuError, UsageError
 from agent.web import metrics, openapi, params
 from agent.web.activity import ActivityEndpoints
 from agent.web.assets import load_assets
+from agent.web.factors import FactorEndpoints
 from agent.web.live import LiveFrames, Subject, live_messages
 from agent.web.pages import Pages, templates
 from agent.web.present import site_zone
@@ -256,6 +257,7 @@ class Endpoints:
             Route("/api/v1/events", self.events),
             *ActivityEndpoints(recent=self.recent).routes(),
             *ReportEndpoints(recent=self.recent, pages_for=self.pages_for, html=self.html).routes(),
+            *FactorEndpoints(recent=self.recent, pages_for=self.pages_for, html=self.html).routes(),
             Route("/api/v1/live", self.live),
             Route("/healthz", self.healthz),
             Route("/metrics", self.metrics),

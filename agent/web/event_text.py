@@ -16,6 +16,7 @@ from agent.web.present import NONE, Presenter, number, unit_label
 EXACT_BELOW_S = 600
 _PAIR = re.compile(r"(\w+)=(\S+)")
 _NO_REPLY = re.compile(r"(?P<where>\S+): no reply\b")
+_STAGED = re.compile(r"issuer=(?P<issuer>.*); serial=(?P<serial>\d+); rows=(?P<n>\d+); sets=.*")
 _RELOADED = re.compile(r"(?P<former>\w+) → (?P<now>\w+), restarted: (?P<buses>.*)")
 
 Values = Mapping[str, str]
@@ -106,6 +107,11 @@ def _reloaded(detail: str, say: Presenter) -> Values | None:
     return {name: text or NONE for name, text in found.groupdict().items()} if found else None
 
 
+def _staged(detail: str, say: Presenter) -> Values | None:
+    found = _STAGED.fullmatch(detail)
+    return found.groupdict() if found else None
+
+
 _READERS: Mapping[str, Callable[[str, Presenter], Values | None]] = {
     "gap.closed": _gap,
     "counter.wrap": _register,
@@ -117,6 +123,7 @@ _READERS: Mapping[str, Callable[[str, Presenter], Values | None]] = {
     "counter.transient_zero": _register,
     "counter.jitter": _jitter,
     "emissions.recalculated": _recalculated,
+    "factors.staged": _staged,
     "meter.dead": _no_reply,
     "config.reloaded": _reloaded,
 }

@@ -6,6 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+class PackState(StrEnum):
+    STAGED = "staged"  # waits for an approval
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    SUPERSEDED = "superseded"  # a newer one came before anybody decided
+
+
 class FactorDecision(StrEnum):
     APPROVE = "approve"
     REJECT = "reject"
@@ -50,7 +57,7 @@ class FactorMonth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactorPackView:
-    """A factor pack: «staged», «approved», «rejected» or «superseded»."""
+    """A factor pack and what has become of it."""
 
     hash: str
     issuer: str
@@ -60,7 +67,7 @@ class FactorPackView:
     note: str
     origin: str
     found_ms: int
-    state: str
+    state: PackState
     sets: tuple[FactorSetChange, ...]
     months: tuple[FactorMonth, ...] | None  # None until it is computed
     decided_by: str

@@ -11,7 +11,7 @@ from agent.core.activity import ActivityEntry, ActivityKind
 from agent.core.activity_read import FIELDS
 from agent.core.model import Event, Window
 from agent.core.report.model import Decision, Department
-from agent.web import activity_view, report_view, view
+from agent.web import activity_view, factor_view, report_view, view
 from agent.web.params import LIMIT_DEFAULT, LIMIT_MOST
 
 Schema = dict[str, Any]
@@ -79,6 +79,11 @@ class Reports:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FactorPacks:
+    packs: tuple[factor_view.FactorPackView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotStored:
     """A submission with faults: nothing of it was written; each error names its entry."""
 
@@ -131,12 +136,14 @@ ANSWERS: dict[str, tuple[type, str, tuple[str, ...]]] = {
         "Current activity entries whose period touches the span, by start and stream",
         ("kind", "from:year", "to", "limit"),
     ),
+    "/api/v1/factor-packs": (FactorPacks, "Factor packs, the latest first", ()),
     "/api/v1/reports": (Reports, "Months with booked emissions, newest first", ()),
 }
 
 TIME = "UTC milliseconds or ISO 8601 (without offset: the site's time)"
 PARAMETERS: dict[str, tuple[str, Schema]] = {
     "month": ("Month of the site, YYYY-MM", {"type": "string"}),
+    "hash": ("SHA-256 of a factor pack, or its first 8 or more digits", {"type": "string"}),
     "device": ("Id of a device", {"type": "string"}),
     "stream": ("Id of a stream, «meter.point»; all streams if absent", {"type": "string"}),
     "from": (f"{TIME}; default: the start of the site's today", {"type": "string"}),
@@ -161,6 +168,8 @@ def description(version: str) -> Schema:
     """The OpenAPI 3.1 document of this API."""
     kinds = (
         *(kind for kind, _, _ in ANSWERS.values()),
+        factor_view.FactorCheckOutcome,
+        factor_view.FactorPackView,
         report_view.ReviewOutcome,
         activity_view.ActivityOutcome,
         NotStored,
@@ -174,6 +183,7 @@ def description(version: str) -> Schema:
         path: _get(summary, _json(reference), refusal, names)
         for (path, (_, summary, names)), reference in zip(ANSWERS.items(), references, strict=False)
     }
+    of = dict(zip(kinds, references, strict=True))
     paths["/api/v1/activity"]["post"] = _post_activity(references[-3], references[-2], refusal)
     paths["/api/v1/reports/{month}"] = _get(
         "The report of a month: figures, factors, findings, reviews",
@@ -182,6 +192,14 @@ def description(version: str) -> Schema:
         ("month", "lang"),
     )
     paths["/api/v1/reviews"] = {"post": _post_review(references[-4], refusal)}
+    paths["/api/v1/factor-packs/check"] = {
+        "post": _post_factors(
+            "Look for newer factor packs now", of[factor_view.FactorCheckOutcome], refusal
+        )
+    }
+    paths["/api/v1/factor-packs/{hash}"] = {
+        "post": _post_decision(of[factor_view.FactorPackView], refusal)
+    }
     text = {"schema": {"type": "string"}}
     live = "Live texts of a page as server-sent events"
     paths["/api/v1/live"] = _get(
@@ -287,6 +305,51 @@ def _post_review(outcome: Schema, refusal: Schema) -> Schema:
                     ("403", "From another machine, or on behalf of a foreign page"),
                     ("415", "Not application/json"),
                     ("503", "The gateway cannot store now"),
+                )
+            },
+        },
+    }
+
+
+def _post_decision(outcome: Schema, refusal: Schema) -> Schema:
+    text: Schema = {"type": "string"}
+    body: Schema = {
+        "type": "object",
+        "required": ["decision", "by"],
+        "properties": {
+            "decision": {"type": "string", "enum": list(factor_view.FactorDecision)},
+            "by": text,
+            "note": {**text, "description": "Needed where a pack is rejected"},
+        },
+        "additionalProperties": False,
+    }
+    described = _post_factors(
+        "Approve or reject a factor pack; what is approved holds from the reload that follows",
+        outcome,
+        refusal,
+    )
+    return {
+        **described,
+        "parameters": [_parameter("hash", in_path=True)],
+        "requestBody": {"required": True, "content": _json(body)},
+    }
+
+
+def _post_factors(summary: str, outcome: Schema, refusal: Schema) -> Schema:
+    return {
+        "summary": summary,
+        "description": "Who may write is as for `/api/v1/activity`.",
+        "security": [{}, {"token": []}],
+        "responses": {
+            "200": {"description": "Done", "content": _json(outcome)},
+            **{
+                status: {"description": description, "content": _json(refusal)}
+                for status, description in (
+                    ("400", "No such pack, or it cannot be decided so"),
+                    ("401", "The token is wrong"),
+                    ("403", "From another machine, or on behalf of a foreign page"),
+                    ("415", "Not application/json"),
+                    ("503", "The gateway cannot do it now"),
                 )
             },
         },

@@ -16,6 +16,7 @@ from agent.web import chart
 from agent.web.abnormal import abnormal_now, last_good_ms
 from agent.web.assets import Assets
 from agent.web.event_text import event_detail
+from agent.web.factor_view import FactorPackView
 from agent.web.present import (
     KG_PER_T,
     NONE,
@@ -27,6 +28,7 @@ from agent.web.present import (
     number,
     percent,
     register,
+    signed,
     silent_meters,
     site_zone,
     unit_label,
@@ -99,6 +101,7 @@ def templates(assets: Assets) -> Environment:
         "number": number,
         "percent": percent,
         "register": register,
+        "signed": signed,
         "unit_label": unit_label,
         "counted_quality": counted_quality,
         "value_state": value_state,
@@ -159,6 +162,9 @@ class Pages:
 
     def events(self, snapshot: Snapshot, events: Sequence[Event]) -> str:
         return self._render("events.html", Scope.EVENTS, snapshot, events=events)
+
+    def factors(self, snapshot: Snapshot, packs: Sequence[FactorPackView]) -> str:
+        return self._render("factors.html", Scope.FACTORS, snapshot, packs=packs)
 
     def reports(self, snapshot: Snapshot, months: Sequence[ReportMonth]) -> str:
         return self._render("reports.html", Scope.REPORTS, snapshot, months=months)

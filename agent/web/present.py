@@ -47,6 +47,11 @@ def number(value: float | None, *, decimals: int | None = None) -> str:
     return f"{rounded:,.{decimals}f}".replace(",", GROUP).replace("-", "\N{MINUS SIGN}")
 
 
+def signed(value: float | None) -> str:
+    """A difference with its sign."""
+    return ("+" if value is not None and value > 0 else "") + number(value)
+
+
 def register(value: float | None, resolution_decimals: int = 3) -> str:
     """A cumulative register with its decimals, trailing zeros dropped."""
     if value is None or not math.isfinite(value):

@@ -44,6 +44,7 @@ class Scope(StrEnum):
     DELIVERY = "delivery"
     EVENTS = "events"
     REPORTS = "reports"
+    FACTORS = "factors"
 
 
 def page_texts(
@@ -86,7 +87,9 @@ def page_structure(scope: Scope, snapshot: Snapshot, detail: DeviceDetail | None
     events = [(event.time_ms, event.code, event.subject) for event in snapshot.events[:20]]
     common = (snapshot.alive, snapshot.problems, snapshot.site.faults, snapshot.site.clock.state)
     if scope is Scope.OVERVIEW:
-        return digest((common, devices, buses, targets, events, _chart_shape(snapshot.totals)))
+        waiting = [(pack.hash, pack.months is None) for pack in snapshot.factor_packs]
+        chart = _chart_shape(snapshot.totals)
+        return digest((common, devices, buses, targets, events, waiting, chart))
     if scope is Scope.DEVICE and detail is not None:
         points = [(point.id, point.quality, point.provenance) for point in detail.device.points]
         windows = [(w.stream, w.start_ms, w.revision) for w in detail.windows]
@@ -98,6 +101,8 @@ def page_structure(scope: Scope, snapshot: Snapshot, detail: DeviceDetail | None
     if scope is Scope.DELIVERY:
         last = [(target.batches_sent, target.batches_receipted) for target in snapshot.targets]
         return digest((targets, last))
+    if scope is Scope.FACTORS:
+        return digest([(pack.hash, pack.months is None) for pack in snapshot.factor_packs])
     if scope is Scope.REPORTS:
         return digest(scope)  # a report stands still until it is asked for again
     return digest(events)

@@ -23,6 +23,7 @@ from agent.core.model import (
 )
 from agent.core.report.month import Month
 from agent.web.activity_view import ActivityOutcome, ActivityQuery, ActivitySubmission
+from agent.web.factor_view import FactorCheckOutcome, FactorDecisionSubmission, FactorPackView
 from agent.web.report_view import ReportForm, ReportMonth, ReviewOutcome, ReviewSubmission
 
 
@@ -324,6 +325,7 @@ class Snapshot:
     counts: Counts = field(default_factory=Counts)
     alive: bool = True
     problems: tuple[Problem, ...] = ()
+    factor_packs: tuple[FactorPackView, ...] = ()  # those that wait for an approval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -400,6 +402,18 @@ class GatewayView(Protocol):
 
     async def add_review(self, submission: ReviewSubmission) -> ReviewOutcome:
         """Book what a department says of a month; a ``UsageError`` says what it lacks."""
+        ...
+
+    async def factor_packs(self) -> Sequence[FactorPackView]:
+        """Every factor pack, the latest first."""
+        ...
+
+    async def decide_factors(self, submission: FactorDecisionSubmission) -> FactorPackView:
+        """Approve or reject a factor pack; a ``UsageError`` says why that cannot be."""
+        ...
+
+    async def check_factors(self) -> FactorCheckOutcome:
+        """Look for newer factor packs now."""
         ...
 
     def write_token(self) -> str:

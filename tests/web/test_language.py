@@ -18,6 +18,7 @@ from agent.core.checks.finding import FindingCode
 from agent.core.model import Provenance, Quality, Severity, StreamKind
 from agent.core.report.model import Decision, Department, SignOff
 from agent.core.report.rounding import Line
+from agent.web.factor_view import PackState
 from agent.web.view import BusState, DeviceState, ProblemCode, TargetState
 
 ROOT = Path(__file__).resolve().parents[2]
