@@ -17,8 +17,9 @@ from agent.config.report_site import ReportReference
 from agent.core.activity import KIND_RULES, ActivityEntry
 from agent.core.activity_sums import amounts
 from agent.core.checks import completeness, plausibility, review
-from agent.core.checks.finding import Finding
+from agent.core.checks.finding import Finding, FindingCode
 from agent.core.checks.plausibility import Past
+from agent.core.model import Severity
 from agent.core.report import figures as figure
 from agent.core.report.energy import energy_figures, product_figures
 from agent.core.report.model import (
@@ -270,7 +271,10 @@ def _findings(
     names = {source.place.id: source.place.name for source in counted}
     yield from completeness.month_running(report.complete, report.from_ms, now_ms, report.to_ms)
     yield from completeness.all_stream_findings(report.streams)
-    yield from completeness.source_findings((*report.sources, *report.compared), report.streams)
+    yield from _reference_findings(reference)
+    yield from completeness.source_findings(
+        (*report.sources, *report.compared), report.streams, complete=report.complete
+    )
     yield from completeness.entry_findings(report.entries, before, report.to_ms, now_ms)
     yield from plausibility.history_findings(counted, _past(former))
     yield from plausibility.peer_findings(counted)
@@ -278,6 +282,25 @@ def _findings(
     yield from plausibility.own_factor_findings(report.factors, reference.defaults, names)
     yield from plausibility.cems_findings(compared, counted)
     yield from plausibility.arithmetic_findings(counted)
+
+
+def _reference_findings(reference: ReportReference) -> Iterator[Finding]:
+    """What the report does not know of the site, or knows in two ways."""
+    if not reference.described:
+        yield Finding(
+            code=FindingCode.NO_SITE_FILE,
+            subject="site",
+            name=reference.site.id,
+            severity=Severity.WARNING,
+        )
+    for conflict in reference.conflicts:
+        yield Finding(
+            code=FindingCode.PLACE_CONFLICT,
+            subject=f"{conflict.gateway}:{conflict.place}",
+            name=conflict.gateway,
+            severity=Severity.WARNING,
+            detail=f"{conflict.place}: {conflict.other} ≠ {conflict.owned}",
+        )
 
 
 def _past(former: dict[int, _Former]) -> dict[str, list[Past]]:

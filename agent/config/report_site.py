@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from agent.config import sections
 from agent.config.benchmarks import all_benchmarks
 from agent.config.factor_rows import Grid, Named
 from agent.config.factors import FactorNotFound, Library, library
 from agent.config.rules import Rules, rules_named
-from agent.config.site import SiteConfig, SourcePlan
+from agent.config.site import SiteConfig
 from agent.config.source_factor import KG_PER_T, NM3_PER_UNIT, USER
 from agent.config.standard_coal import source_coal
 from agent.core.carbon.uncertainty import accuracy_class_uncertainty_pct
@@ -27,6 +28,16 @@ CEMS = "cems"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceConflict:
+    """A place that a gateway describes in another way than the site file that owns it."""
+
+    gateway: str
+    place: str
+    owned: str
+    other: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportReference:
     """Everything outside the book that a report needs."""
 
@@ -34,13 +45,19 @@ class ReportReference:
     document: Callable[[FactorRef], FactorDocument]
     defaults: Mapping[str, FactorDefault]
     benchmarks: tuple[Benchmark, ...]
+    conflicts: tuple[PlaceConflict, ...] = ()
+    described: bool = True  # by a site file; else only what the book itself holds is known
 
 
-def report_reference(config: SiteConfig) -> ReportReference:
-    """The reference of one gateway's site file."""
+def report_reference(config: SiteConfig, *others: SiteConfig) -> ReportReference:
+    """The reference of a site from its file, or from one file of each of its gateways.
+
+    The first file owns areas and units, rules and warming potentials.
+    """
     rules = rules_named(config.site.rules)
     known = library()
     gwp, _ = known.gwp(config.site.gwp)
+    configs = (config, *others)
     site = ReportSite(
         id=config.site.id,
         name=config.site.name or config.site.id,
@@ -58,58 +75,109 @@ def report_reference(config: SiteConfig) -> ReportReference:
         gwp_ch4=gwp.ch4,
         gwp_n2o=gwp.n2o,
         equivalent_source=config.site.equivalent_source,
-        decimals_t=0 if rules.rounding == "whole-tonnes" else 3,
-        sources=tuple(_source(config, plan, rules, known) for plan in config.sources.values()),
-        streams=tuple(_streams(config)),
+        decimals_t=decimals_of(rules),
+        sources=tuple(place for one in configs for place in _sources(config, one, rules, known)),
+        streams=tuple(place for one in configs for place in _streams(one)),
     )
     return ReportReference(
         site=site,
         document=lambda ref: factor_document(known, ref),
-        defaults=dict(_defaults(config, rules, known)),
+        defaults={
+            source: default for one in configs for source, default in _defaults(one, rules, known)
+        },
         benchmarks=all_benchmarks(),
+        conflicts=tuple(
+            conflict
+            for one in others
+            for conflict in place_conflicts(config, one.gateway.id, _described_places(one))
+        ),
     )
 
 
-def _source(config: SiteConfig, plan: SourcePlan, rules: Rules, known: Library) -> SourcePlace:
-    section = plan.section
-    device = next(item for item in config.devices if item.id == section.device)
-    unit = next(item for item in config.units if item.id == device.unit)
-    area = next(item for item in config.areas if item.id == unit.area)
-    stream = config.streams.get(section.stream or "")
-    meter = config.meters.get((section.stream or "").partition(".")[0])
-    stated = section.uncertainty_activity_pct
-    if stated is None and meter is not None and meter.section.accuracy_class is not None:
-        stated = accuracy_class_uncertainty_pct(meter.section.accuracy_class)
-    carrier: Named | None = None
-    if section.fuel is not None:
-        carrier, _ = known.fuel(section.fuel, rules)
-    others = {
-        other.section.kind for other in config.sources.values() if other.section.device == device.id
+def decimals_of(rules: Rules) -> int:
+    """Decimals of tonnes in the summary."""
+    return 0 if rules.rounding == "whole-tonnes" else 3
+
+
+def _described_places(config: SiteConfig) -> dict[str, str]:
+    """Every area and unit with its name and what it belongs to, in one line each."""
+    return {
+        "rules": f"{config.site.rules}, {config.site.gwp}",
+        **{area.id: area.name or area.id for area in config.areas},
+        **{unit.id: f"{unit.name or unit.id} ({unit.area})" for unit in config.units},
     }
-    return SourcePlace(
-        id=plan.id,
-        name=section.name or plan.id,
-        kind=section.kind,
-        stream=stream.id if stream else "",
-        unit_of_stream=stream.unit if stream else "",
-        share=section.share,
-        device=device.id,
-        device_name=device.name or device.id,
-        unit=unit.id,
-        unit_name=unit.name or unit.id,
-        area=area.id,
-        area_name=area.name or area.id,
-        stage=device.stage,
-        gateway=config.gateway.id,
-        meter=meter.id if meter else "",
-        carrier=carrier.id if carrier else section.kind,
-        carrier_zh=carrier.name_zh if carrier else "",
-        carrier_en=carrier.name_en if carrier else "",
-        counted=not (str(section.kind) == CEMS and others - PURCHASED_ENERGY - {CEMS}),
-        uncertainty_activity_pct=rules.uncertainty_pct.activity if stated is None else stated,
-        uncertainty_factor_pct=plan.uncertainty_factor_pct,
-        coal=source_coal(config, plan, stream.unit, rules, known) if stream else None,
-    )
+
+
+def place_conflicts(
+    owner: SiteConfig, gateway: str, described: Mapping[str, str]
+) -> Iterator[PlaceConflict]:
+    """Where a gateway describes a place in another way than the file that owns it.
+
+    A place that only the gateway has is none: areas may have a gateway of their own.
+    """
+    own = _described_places(owner)
+    for place, text in described.items():
+        if own.get(place, text) != text:
+            yield PlaceConflict(gateway=gateway, place=place, owned=own[place], other=text)
+
+
+def _sources(
+    owner: SiteConfig, config: SiteConfig, rules: Rules, known: Library
+) -> Iterator[SourcePlace]:
+    """The sources of one file; places that the owner names, too, bear its names."""
+    units = {unit.id: unit for unit in (*config.units, *owner.units)}
+    areas = {area.id: area for area in (*config.areas, *owner.areas)}
+    devices = {device.id: device for device in config.devices}
+    for section in config.source_sections:
+        plan = config.sources.get(section.id)
+        device = devices[section.device]
+        unit = units[device.unit]
+        area = areas[unit.area]
+        stream = config.streams.get(section.stream)
+        carrier: Named | None = None
+        if section.fuel is not None:
+            carrier, _ = known.fuel(section.fuel, rules)
+        yield SourcePlace(
+            id=section.id,
+            name=section.name or section.id,
+            kind=section.kind,
+            stream=stream.id if stream else "",
+            unit_of_stream=stream.unit if stream else "",
+            share=section.share,
+            device=device.id,
+            device_name=device.name or device.id,
+            unit=unit.id,
+            unit_name=unit.name or unit.id,
+            area=area.id,
+            area_name=area.name or area.id,
+            stage=device.stage,
+            gateway=config.gateway.id,
+            meter=section.stream.partition(".")[0],
+            period="" if stream else section.period,
+            carrier=carrier.id if carrier else section.kind,
+            carrier_zh=carrier.name_zh if carrier else "",
+            carrier_en=carrier.name_en if carrier else "",
+            counted=_counted(config, section),
+            uncertainty_activity_pct=_activity_pct(config, section, rules),
+            uncertainty_factor_pct=plan.uncertainty_factor_pct if plan else 0.0,
+            coal=source_coal(owner, section, stream.unit, rules, known) if stream else None,
+        )
+
+
+def _counted(config: SiteConfig, section: sections.Source) -> bool:
+    """False for a stack measurement beside calculated sources of its device."""
+    others = {one.kind for one in config.source_sections if one.device == section.device}
+    return not (section.kind == CEMS and others - PURCHASED_ENERGY - {CEMS})
+
+
+def _activity_pct(config: SiteConfig, section: sections.Source, rules: Rules) -> float:
+    """What the file states, else by the class of the meter, else the rules' default."""
+    if section.uncertainty_activity_pct is not None:
+        return section.uncertainty_activity_pct
+    meter = config.meters.get(section.stream.partition(".")[0])
+    if meter is not None and meter.section.accuracy_class is not None:
+        return accuracy_class_uncertainty_pct(meter.section.accuracy_class)
+    return rules.uncertainty_pct.activity
 
 
 def _streams(config: SiteConfig) -> Iterator[StreamPlace]:

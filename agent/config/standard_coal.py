@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from agent.config import sections
 from agent.config.factor_rows import FactorSet, Fuel, StandardCoal
 from agent.config.factors import FactorNotFound, Library
 from agent.config.rules import Rules
-from agent.config.site import SiteConfig, SourcePlan
+from agent.config.site import SiteConfig
 from agent.core.carbon.amounts import convert_amount
 from agent.core.carbon.standard_coal import tce_by_coefficient, tce_of_heat
 from agent.core.report.energy import CoalEquivalent
@@ -50,14 +51,13 @@ def document_of(origin: FactorSet) -> str:
 
 
 def source_coal(
-    config: SiteConfig, plan: SourcePlan, unit: str, rules: Rules, known: Library
+    owner: SiteConfig, section: sections.Source, unit: str, rules: Rules, known: Library
 ) -> CoalEquivalent | None:
     """The coal equivalent of one unit of a source's stream; None where it carries no energy.
 
     The equivalent value of electricity follows the coal that power supply took in the year; the
     site gives it. A fuel and heat count with their calorific value there, too.
     """
-    section = plan.section
     try:
         if section.kind == "fuel" and section.fuel is not None:
             row, origin = known.fuel(section.fuel, rules)
@@ -78,7 +78,7 @@ def source_coal(
         return None
     equivalent: float | None = kgce
     if section.kind == "electricity":
-        equivalent = config.site.equivalent_kgce_per_kwh
+        equivalent = owner.site.equivalent_kgce_per_kwh
     return CoalEquivalent(
         calorific_kgce=kgce * scale,
         equivalent_kgce=None if equivalent is None else equivalent * scale,

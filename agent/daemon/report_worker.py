@@ -10,18 +10,19 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.book.ports import Owner
+from agent.book.read_only import read_only as book_read_only
 from agent.book.reports import month_report
 from agent.book.reviews import ReviewBasis
 from agent.config.load import read_site
 from agent.config.report_site import report_reference
 from agent.config.site import SiteConfig
-from agent.core.errors import ConfigError, StoreError, TanshuError
+from agent.core.errors import ConfigError, TanshuError
 from agent.core.report.model import MonthReport
 from agent.core.report.month import Month
 from agent.daemon.review_basis import BASIS, basis_bytes
@@ -46,32 +47,9 @@ def owner_of(config: SiteConfig) -> Owner:
     return Owner(site=config.site.id, gateway=config.gateway.id)
 
 
-@contextmanager
-def read_only(config: SiteConfig) -> Iterator[Connection]:
-    """The gateway's database for reading, as `tanshu db query` opens it.
-
-    Raises:
-        StoreError: there is none, or it cannot be read.
-    """
-    from sqlite_utils.utils import sqlite3
-
-    path = config.path.parent / config.store.path
-    if not path.exists():
-        raise StoreError(
-            "there is no such database", where=str(path), hint="has the gateway run yet?"
-        )
-    try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
-        try:
-            connection.execute("PRAGMA query_only=ON")
-            connection.execute("BEGIN")  # one state of the book for the whole report
-            yield connection
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise StoreError(
-            f"cannot be read: {error}", where=str(path), hint="check it with `tanshu doctor`"
-        ) from error
+def read_only(config: SiteConfig) -> AbstractContextManager[Connection]:
+    """The gateway's database for reading; ``StoreError`` if there is none."""
+    return book_read_only(config.path.parent / config.store.path, "has the gateway run yet?")
 
 
 def read_report(config: SiteConfig, month: Month, now_ms: int) -> MonthReport:

@@ -111,7 +111,7 @@ def _of_stream(
 
 
 def source_findings(
-    sources: Sequence[SourceFigures], streams: Iterable[StreamFigures]
+    sources: Sequence[SourceFigures], streams: Iterable[StreamFigures], *, complete: bool
 ) -> Iterator[Finding]:
     """Sources without a place, and amounts that no emission was computed from."""
     if not sources:
@@ -128,6 +128,13 @@ def source_findings(
                 unit="tCO2e",
             )
             continue
+        if source.place.period and complete and source.missing_windows >= source.windows:
+            yield Finding(
+                code=FindingCode.PERIOD_MISSING,
+                subject=source.place.id,
+                name=source.place.name,
+                severity=Severity.ALARM,
+            )
         stream = by_stream.get(source.place.stream)
         if stream is None:
             continue

@@ -119,6 +119,10 @@ def half_95_kg(sources: Iterable[Booked]) -> float:
     for source in sources:
         place = source.place
         value = float(source.sum.mass.kgco2e)
+        if place.period:  # its amounts have no stream in the report: their errors came with it
+            half = source.sum.half_90_kg / NINETY_OF_NINETY_FIVE
+            terms.append(UncertainTerm(value=half, activity_pct=100.0, factor_pct=0.0))
+            continue
         terms.extend(_factor_terms(source))
         terms.append(
             UncertainTerm(

@@ -80,6 +80,7 @@ class SourceSum:
     missing_ms: int
     booked_ms: int
     revised_windows: int
+    half_90_kg: float = 0.0  # of the emissions' own intervals, taken as common to all of them
     spread: bool = False  # some emission reaches over several days
 
 
@@ -129,6 +130,7 @@ def sum_source(
     cells: dict[_CellKey, _Cell] = {}
     place = 0
     windows = missing = missing_ms = booked_ms = revised = 0
+    halves: list[float] = []
     for row in rows:
         windows += 1
         booked_ms += row.length_ms
@@ -137,6 +139,8 @@ def sum_source(
             missing += 1
             missing_ms += row.length_ms
             continue
+        if row.lower is not None and row.upper is not None:
+            halves.append((row.upper - row.lower) / 2)
         while place + 1 < len(days) and row.start_ms >= days[place][2]:
             place += 1
         within = row.start_ms + row.length_ms <= days[place][2]
@@ -155,6 +159,7 @@ def sum_source(
         missing_ms=missing_ms,
         booked_ms=booked_ms,
         revised_windows=revised,
+        half_90_kg=math.fsum(halves),
         spread=any(first != last for (first, last), _ in cells),
     )
 
