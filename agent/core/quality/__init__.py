@@ -1,0 +1,1 @@
+"""How far readings can be trusted; every doubt carries its reason."""
