@@ -18,10 +18,12 @@ from agent.core.timebase import local_date, local_day
 from agent.daemon import emissions
 from agent.daemon.activity import ActivityDesk
 from agent.daemon.buses import bus_view, device_meters
+from agent.daemon.computed import ComputedDesk
 from agent.daemon.delivery import Deliveries
 from agent.daemon.factor_check import FactorCheck
 from agent.daemon.factor_desk import pack_view
 from agent.daemon.factor_source import FactorSources
+from agent.daemon.manual import ManualEntryDesk
 from agent.daemon.reports import Reports
 from agent.daemon.service import Gateway
 from agent.pipeline.close import settle_ms
@@ -68,6 +70,8 @@ class View:
         self._book = SqliteBook(gateway.database.connection)
         self._batches = Batches(gateway.database.connection)
         self._desk = ActivityDesk(gateway)
+        self.computed = ComputedDesk(gateway)
+        self.manual = ManualEntryDesk(gateway)
         self._reports = Reports(gateway)
         self._factor_sources = FactorSources()
         self._zone = ZoneInfo(gateway.config.site.timezone)

@@ -24,8 +24,10 @@ from agent.core.errors import TanshuError, UsageError
 from agent.web import metrics, openapi, params
 from agent.web.activity import ActivityEndpoints
 from agent.web.assets import load_assets
+from agent.web.computed import ComputedEndpoints
 from agent.web.factors import FactorEndpoints
 from agent.web.live import LiveFrames, Subject, live_messages
+from agent.web.manual import ManualEndpoints
 from agent.web.pages import Pages, templates
 from agent.web.present import site_zone
 from agent.web.recent import RecentView
@@ -256,6 +258,8 @@ class Endpoints:
             Route("/api/v1/emissions", self.emissions),
             Route("/api/v1/events", self.events),
             *ActivityEndpoints(recent=self.recent).routes(),
+            *ManualEndpoints(recent=self.recent).routes(),
+            *ComputedEndpoints(recent=self.recent).routes(),
             *ReportEndpoints(recent=self.recent, pages_for=self.pages_for, html=self.html).routes(),
             *FactorEndpoints(recent=self.recent, pages_for=self.pages_for, html=self.html).routes(),
             Route("/api/v1/live", self.live),

@@ -11,7 +11,9 @@ from agent.core.activity import ActivityEntry, ActivityKind
 from agent.core.activity_read import FIELDS
 from agent.core.model import Event, Window
 from agent.core.report.model import Decision, Department
-from agent.web import activity_view, factor_view, report_view, view
+from agent.web import activity_view, computed_view, factor_view, manual_view, report_view, view
+from agent.web.computed_openapi import post_model
+from agent.web.manual_openapi import post_readings, post_verification
 from agent.web.params import LIMIT_DEFAULT, LIMIT_MOST
 
 Schema = dict[str, Any]
@@ -136,7 +138,27 @@ ANSWERS: dict[str, tuple[type, str, tuple[str, ...]]] = {
         "Current activity entries whose period touches the span, by start and stream",
         ("kind", "from:year", "to", "limit"),
     ),
+    "/api/v1/balance": (
+        computed_view.Balances,
+        "Master meters against their submeters, by start and master",
+        ("period:balance", "from", "to", "limit"),
+    ),
+    "/api/v1/models": (
+        computed_view.ModelList,
+        "Every version of the fitted models, by stream",
+        ("stream",),
+    ),
     "/api/v1/factor-packs": (FactorPacks, "Factor packs, the latest first", ()),
+    "/api/v1/manual": (
+        manual_view.ManualEntries,
+        "Current readings that people took, by time and stream",
+        ("meter", "from:month", "to", "limit"),
+    ),
+    "/api/v1/manual/tasks": (
+        manual_view.ManualTasks,
+        "Readings that are overdue, and estimates to verify",
+        (),
+    ),
     "/api/v1/reports": (Reports, "Months with booked emissions, newest first", ()),
 }
 
@@ -149,6 +171,8 @@ PARAMETERS: dict[str, tuple[str, Schema]] = {
     "from": (f"{TIME}; default: the start of the site's today", {"type": "string"}),
     "to": (f"{TIME}; exclusive; default: now", {"type": "string"}),
     "from:year": (f"{TIME}; default: the start of the site's year", {"type": "string"}),
+    "from:month": (f"{TIME}; default: 31 days ago", {"type": "string"}),
+    "meter": ("Id of a meter that people read; all if absent", {"type": "string"}),
     "kind": (
         "Kind of entry; all if absent",
         {"type": "string", "enum": [kind.value for kind in ActivityKind]},
@@ -159,6 +183,10 @@ PARAMETERS: dict[str, tuple[str, Schema]] = {
     ),
     "by": ("What to sum over", {"type": "string", "enum": list(view.GroupBy)}),
     "period": ("Length of the periods", {"type": "string", "enum": list(view.Period)}),
+    "period:balance": (
+        "Length of the periods",
+        {"type": "string", "enum": list(computed_view.BalancePeriod), "default": "day"},
+    ),
     "scope": ("Page the values are for", {"type": "string"}),
     "lang": ("Language of the texts", {"type": "string", "enum": ["zh-CN", "en"]}),
 }
@@ -168,6 +196,11 @@ def description(version: str) -> Schema:
     """The OpenAPI 3.1 document of this API."""
     kinds = (
         *(kind for kind, _, _ in ANSWERS.values()),
+        manual_view.ManualOutcome,
+        manual_view.ManualNotStored,
+        manual_view.VerifyOutcome,
+        computed_view.ModelSubmission,
+        computed_view.ModelRow,
         factor_view.FactorCheckOutcome,
         factor_view.FactorPackView,
         report_view.ReviewOutcome,
@@ -184,6 +217,15 @@ def description(version: str) -> Schema:
         for (path, (_, summary, names)), reference in zip(ANSWERS.items(), references, strict=False)
     }
     of = dict(zip(kinds, references, strict=True))
+    paths["/api/v1/models"]["post"] = post_model(
+        of[computed_view.ModelSubmission], of[computed_view.ModelRow], refusal
+    )
+    paths["/api/v1/manual"]["post"] = post_readings(
+        of[manual_view.ManualOutcome], of[manual_view.ManualNotStored], refusal
+    )
+    paths["/api/v1/manual/verify"] = {
+        "post": post_verification(of[manual_view.VerifyOutcome], refusal)
+    }
     paths["/api/v1/activity"]["post"] = _post_activity(references[-3], references[-2], refusal)
     paths["/api/v1/reports/{month}"] = _get(
         "The report of a month: figures, factors, findings, reviews",

@@ -23,7 +23,9 @@ from agent.core.model import (
 )
 from agent.core.report.month import Month
 from agent.web.activity_view import ActivityOutcome, ActivityQuery, ActivitySubmission
+from agent.web.computed_view import ComputedView
 from agent.web.factor_view import FactorCheckOutcome, FactorDecisionSubmission, FactorPackView
+from agent.web.manual_view import ManualView
 from agent.web.report_view import ReportForm, ReportMonth, ReviewOutcome, ReviewSubmission
 
 
@@ -390,6 +392,16 @@ class GatewayView(Protocol):
 
     async def add_activity(self, submission: ActivitySubmission) -> ActivityOutcome:
         """Check and book what a person, sheet or program enters."""
+        ...
+
+    @property
+    def computed(self) -> ComputedView:
+        """Balances of the meter tree, and fitted models."""
+        ...
+
+    @property
+    def manual(self) -> ManualView:
+        """Readings that people take."""
         ...
 
     async def report_months(self) -> Sequence[ReportMonth]:
