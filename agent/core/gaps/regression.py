@@ -1,0 +1,119 @@
+"""Consumption by operating condition: a ridge regression that forgets, refitted day by day."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from agent.core import kernels
+from agent.core.gaps.series import Prepared
+from agent.core.kernels.arrays import Floats
+from agent.core.timebase import DAY_MS, HOUR_MS
+
+HALF_LIFE_DAYS: Final = 30.0
+RIDGE: Final = 5.0  # intervals that speak for a coefficient of zero
+LAGS_H: Final = (0.5, 2.0, 6.0, 18.0)  # a plant follows its load with delay
+CALENDAR_SHRINK: Final = 6.0  # intervals that speak for no difference between times of day
+SLOT_MS: Final = 1_800_000
+MOST_PRODUCTS: Final = 4  # of more quantities no products are formed
+
+
+class Terms(StrEnum):
+    """What a regression is made of."""
+
+    LINEAR = "linear"  # conditions and their lagged means
+    CURVED = "curved"  # and squares and products of the conditions
+    WIDE = "wide"  # and squares of the lagged means
+
+
+def _features(prepared: Prepared, terms: Terms) -> Floats:
+    columns = prepared.columns
+    rows = [np.ones(prepared.count), *columns]
+    if terms is not Terms.LINEAR:
+        numbers = prepared.numbers[:MOST_PRODUCTS]
+        pairs = itertools.combinations_with_replacement(numbers, 2)
+        rows.extend(one * other for one, other in pairs)
+    for column in columns:
+        for hours in LAGS_H:
+            reach = hours * HOUR_MS / prepared.step_ms
+            if reach < 1.0:
+                continue
+            lagged = np.empty(prepared.count)
+            share = np.array([1.0 - math.exp(-1.0 / reach)])
+            kernels.run("exponential_means", np.ascontiguousarray(column), share, lagged)
+            rows.append(lagged)
+            if terms is Terms.WIDE:
+                rows.append(lagged * lagged)
+    return np.ascontiguousarray(np.array(rows).T)
+
+
+class Regression:
+    """Values explained by conditions, learned from what lies before a gap and nothing else.
+
+    Source: regression on load and schedule as in 40 CFR 98.35 ("all available process data").
+    """
+
+    def __init__(self, prepared: Prepared, terms: Terms) -> None:
+        self._prepared = prepared
+        self._features = _features(prepared, terms)
+        self._per_day = max(1, round(DAY_MS / prepared.step_ms))
+        self._fits: dict[int, Floats] = {}
+        forget = 0.5 ** (1.0 / HALF_LIFE_DAYS)
+        width = self._features.shape[1]
+        squares, products = np.zeros((width, width)), np.zeros(width)
+        self._moments = [(squares, products)]
+        for first in range(0, prepared.count, self._per_day):
+            day = slice(first, first + self._per_day)
+            known = prepared.known[day]
+            rows = self._features[day][known]
+            squares = squares * forget + rows.T @ rows
+            products = products * forget + rows.T @ prepared.series.values[day][known]
+            self._moments.append((squares, products))
+
+    def day(self, index: int) -> int:
+        """Number of the fit that knows whole days before an interval."""
+        return min(index // self._per_day, len(self._moments) - 1)
+
+    def fit(self, index: int) -> Floats:
+        """The regression for all intervals, as known at the start of one; zero without history."""
+        day = self.day(index)
+        if day not in self._fits:
+            squares, products = self._moments[day]
+            ridge = np.full(len(products), RIDGE)
+            ridge[0] = 1e-6
+            coefficients = np.linalg.solve(squares + np.diag(ridge), products)
+            self._fits = {day: self._features @ coefficients}
+        return self._fits[day]
+
+
+class CalendarRegression:
+    """What a regression leaves, by half hour and kind of day, added to it."""
+
+    def __init__(self, prepared: Prepared, regression: Regression) -> None:
+        self._prepared = prepared
+        self._regression = regression
+        slots = DAY_MS // SLOT_MS
+        self._cells = prepared.kind * slots + prepared.slot_ms // SLOT_MS
+        self._size = int(3 * slots)
+        self._fits: dict[int, Floats] = {}
+
+    def fit(self, index: int) -> Floats:
+        """As `Regression.fit`, with the mean remainder of each cell, shrunk towards none."""
+        day = self._regression.day(index)
+        if day not in self._fits:
+            prepared = self._prepared
+            explained = self._regression.fit(index)
+            rows = np.flatnonzero(prepared.known[:index])
+            ages = (index - rows) * (prepared.step_ms / DAY_MS)
+            weights = 0.5 ** (ages / HALF_LIFE_DAYS)
+            remainder = prepared.series.values[rows] - explained[rows]
+            cells = self._cells[rows]
+            sums = np.bincount(cells, weights * remainder, self._size)
+            counts = np.bincount(cells, weights, self._size)
+            effects = sums / (counts + CALENDAR_SHRINK)
+            self._fits = {day: explained + effects[self._cells]}
+        return self._fits[day]
