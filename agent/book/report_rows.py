@@ -70,6 +70,15 @@ class ReportRows:
                 factor=factors[factor],
             )
 
+    def any_factor(self, series: int, span: Span) -> FactorRef | None:
+        """A factor that a source was computed with in a span."""
+        row = self._connection.execute(
+            "SELECT factor FROM emissions WHERE series = ? AND start_ms >= ? AND start_ms < ? "
+            "LIMIT 1",
+            (series, span.from_ms, span.to_ms),
+        ).fetchone()
+        return None if row is None else self._factors[row[0]]
+
     def windows(self, series: int, span: Span) -> Iterator[WindowRow]:
         """The current windows of one stream."""
         rows = self._connection.execute(

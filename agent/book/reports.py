@@ -273,7 +273,10 @@ def _findings(
     yield from completeness.all_stream_findings(report.streams)
     yield from _reference_findings(reference)
     yield from completeness.source_findings(
-        (*report.sources, *report.compared), report.streams, complete=report.complete
+        (*report.sources, *report.compared),
+        report.streams,
+        complete=report.complete,
+        described=reference.described,
     )
     yield from completeness.entry_findings(report.entries, before, report.to_ms, now_ms)
     yield from plausibility.history_findings(counted, _past(former))

@@ -47,6 +47,20 @@ def report() -> None:
     help="Write a workbook.",
 )
 @click.option("--language", type=click.Choice(["zh-CN", "en"]), help="Default: that of the page.")
+@click.option(
+    "--db",
+    "ledger_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A ledger's database instead of the gateway's own.",
+)
+@click.option(
+    "--site",
+    "ledger_sites",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="With --db: site file, the one that owns areas and units first.",
+)
+@click.option("--gateway", "gateways", multiple=True, help="With --db: only this gateway.")
 @json_option
 def month_command(
     month: str | None,
@@ -54,22 +68,36 @@ def month_command(
     html_file: Path | None,
     xlsx_file: Path | None,
     language: str | None,
+    ledger_file: Path | None,
+    ledger_sites: tuple[Path, ...],
+    gateways: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """The report of MONTH (YYYY-MM), by default of the last month that is over.
 
-    Reads the gateway's database and never writes to it, so it may run beside the gateway. Exit
-    code 3 when findings of the first two levels are open.
+    Reads the gateway's database and never writes to it, so it may run beside the gateway. With
+    --db it reads a ledger's and merges the gateways of a site. Exit code 3 when findings of the
+    first two levels are open.
     """
     from agent.clock import SystemClock
     from agent.daemon.report_worker import load_config, read_report
     from agent.web.report.forms import rendered
     from agent.web.report_view import ReportForm
 
-    config = load_config(find_site_file(site_file))
     now_ms = SystemClock().now_ms()
-    made = read_report(config, _month(month, config, now_ms), now_ms)
-    words = language or config.web.language
+    if ledger_file is not None:
+        from agent.ledger.report import ledger_report
+
+        configs = [load_config(file) for file in ledger_sites]
+        wanted = None if month is None else Month.parse(month)
+        made = ledger_report(ledger_file, configs, gateways, wanted, now_ms)
+        words = language or (configs[0].web.language if configs else "zh-CN")
+    elif ledger_sites or gateways:
+        raise UsageError("is for a ledger", where="--site", hint="name its database with --db")
+    else:
+        config = load_config(find_site_file(site_file))
+        made = read_report(config, _month(month, config, now_ms), now_ms)
+        words = language or config.web.language
     for file, form in ((html_file, ReportForm.HTML), (xlsx_file, ReportForm.XLSX)):
         if file is not None:
             _write(file, rendered(made, form, words))

@@ -135,9 +135,11 @@ def site_text() -> str:
 class BookedSite:
     """A real file with a month of windows and emissions, and its report."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, gateway: str = OWNER.gateway) -> None:
+        self.owner = Owner(site=OWNER.site, gateway=gateway)
         self.path = folder / "site.toml"
-        self.path.write_text(site_text(), encoding="utf-8")
+        text = site_text().replace(f'id = "{OWNER.gateway}"', f'id = "{gateway}"')
+        self.path.write_text(text, encoding="utf-8")
         self.database: Database = open_store(folder / "tanshu.db")
         self.config: SiteConfig
         self.reference: ReportReference
@@ -194,13 +196,13 @@ class BookedSite:
         ]
         with self.database.transaction() as connection:
             book = SqliteBook(connection)
-            book.add_windows(OWNER, windows)
-            book.add_emissions(OWNER, computed)
+            book.add_windows(self.owner, windows)
+            book.add_emissions(self.owner, computed)
 
     def report(self, month: Month = OCTOBER, *, days_after: float = 3.0) -> MonthReport:
         """The report as it reads some days after the month's end (before it where negative)."""
         now_ms = month.span(ZONE)[1] + int(days_after * 86_400_000)
-        return month_report(self.database.connection, self.reference, [OWNER], month, now_ms)
+        return month_report(self.database.connection, self.reference, [self.owner], month, now_ms)
 
     def close(self) -> None:
         self.database.close()

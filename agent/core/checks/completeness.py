@@ -111,14 +111,18 @@ def _of_stream(
 
 
 def source_findings(
-    sources: Sequence[SourceFigures], streams: Iterable[StreamFigures], *, complete: bool
+    sources: Sequence[SourceFigures],
+    streams: Iterable[StreamFigures],
+    *,
+    complete: bool,
+    described: bool = True,
 ) -> Iterator[Finding]:
     """Sources without a place, and amounts that no emission was computed from."""
     if not sources:
         yield Finding(code=FindingCode.NO_SOURCE, subject="site", name="", severity=Severity.ALARM)
     by_stream = {stream.place.id: stream for stream in streams}
     for source in sources:
-        if source.place.kind == UNKNOWN:
+        if source.place.kind == UNKNOWN and described:
             yield Finding(
                 code=FindingCode.UNKNOWN_SOURCE,
                 subject=source.place.id,
