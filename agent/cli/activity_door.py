@@ -9,14 +9,19 @@ import base64
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.cli.address import checked_url, page_address
 from agent.config.site import SiteConfig
 from agent.core.errors import StoreError, SyncError, UsageError
 from agent.web.activity_view import ActivityOutcome, ActivitySubmission
+
+if TYPE_CHECKING:
+    from agent.book.database import Database
 
 TIMEOUT_S = 60.0
 LOOK_TIMEOUT_S = 3.0
@@ -65,6 +70,20 @@ def _into_file(config: SiteConfig, submission: ActivitySubmission) -> tuple[Acti
     from agent.book.ports import Owner
     from agent.clock import SystemClock
     from agent.daemon.activity import enter
+
+    owner = Owner(site=config.site.id, gateway=config.gateway.id)
+    with own_file(config) as database:
+        outcome = enter(database, owner, config, submission, SystemClock().now_ms())
+        return outcome, database.path
+
+
+@contextmanager
+def own_file(config: SiteConfig) -> Iterator[Database]:
+    """The gateway's database, to be written while no gateway runs.
+
+    Raises:
+        StoreError: another process has it open, or it is no database.
+    """
     from agent.store.database import open_store
 
     path = config.path.parent / config.store.path
@@ -72,8 +91,7 @@ def _into_file(config: SiteConfig, submission: ActivitySubmission) -> tuple[Acti
     path.parent.mkdir(parents=True, exist_ok=True)
     database = open_store(path)
     try:
-        owner = Owner(site=config.site.id, gateway=config.gateway.id)
-        return enter(database, owner, config, submission, SystemClock().now_ms()), str(path)
+        yield database
     finally:
         database.close()
 
@@ -110,14 +128,27 @@ def refuse_if_open(path: Path) -> None:
 def _post(address: str, submission: ActivitySubmission, token: str | None) -> ActivityOutcome:
     body = {
         "entries": [dict(entry) for entry in submission.entries],
-        "files": {
-            digest: base64.b64encode(data).decode() for digest, data in submission.files.items()
-        },
+        "files": encoded(submission.files),
         "keep_good": submission.keep_good,
         "dry_run": submission.dry_run,
     }
+    return _outcome(post(address, "/api/v1/activity", body, token))
+
+
+def encoded(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Documents as JSON carries them."""
+    return {digest: base64.b64encode(data).decode() for digest, data in files.items()}
+
+
+def post(address: str, path: str, body: Mapping[str, object], token: str | None) -> Any:
+    """What a gateway answers to a request that writes, faults of the entries included.
+
+    Raises:
+        UsageError: what was asked cannot be.
+        SyncError: no gateway answers, or it refuses.
+    """
     request = urllib.request.Request(  # noqa: S310
-        f"{address}/api/v1/activity",
+        f"{address}{path}",
         data=json.dumps(body).encode(),
         headers={"content-type": "application/json"},
     )
@@ -125,7 +156,7 @@ def _post(address: str, submission: ActivitySubmission, token: str | None) -> Ac
         request.add_header("authorization", f"Bearer {token}")
     try:
         with _OPENER.open(request, timeout=TIMEOUT_S) as reply:
-            return _outcome(json.load(reply))
+            return json.load(reply)
     except urllib.error.HTTPError as error:
         return _refused(address, error)
     except (OSError, HTTPException, ValueError) as error:
@@ -134,14 +165,18 @@ def _post(address: str, submission: ActivitySubmission, token: str | None) -> Ac
         ) from error
 
 
-def _refused(address: str, error: urllib.error.HTTPError) -> ActivityOutcome:
+def _refused(address: str, error: urllib.error.HTTPError) -> Any:
     """The faults of the entries, if that is why; else an error."""
     try:
         answer = json.load(error)
     except ValueError:
         answer = {}
-    if error.code == 400 and isinstance(answer, dict) and "errors" in answer:
-        return _outcome(answer)
+    if error.code == 400 and isinstance(answer, dict):
+        if "errors" in answer:
+            return answer
+        if "what" in answer:
+            where, hint = answer.get("where", ""), answer.get("hint", "")
+            raise UsageError(answer["what"], where=where, hint=hint) from error
     raise SyncError(
         f"the gateway refuses ({error.code}): {answer.get('what', error.reason)}",
         where=address,

@@ -83,7 +83,7 @@ def read_sheet(path: Path, wanted: str | None = None, given: Sequence[str] = ())
     Raises:
         UsageError: the file is neither, cannot be read, or has no such sheet.
     """
-    name, grid = _grid(path, wanted)
+    name, grid = read_grid(path, wanted)
     sheet = Sheet(name=name)
     rows = iter(grid)
     found = _find_headings(sheet, rows)
@@ -102,7 +102,7 @@ def read_sheet(path: Path, wanted: str | None = None, given: Sequence[str] = ())
         if number > heading_row + MOST_ROWS:
             sheet.fault(number, "", f"more than {MOST_ROWS} rows", "split the file")
             break
-        if any(not _is_empty(cell) for cell in cells):
+        if any(not is_empty(cell) for cell in cells):
             _read_row(sheet, number, cells, columns)
     return sheet
 
@@ -120,7 +120,8 @@ def column_letter(index: int) -> str:
 Grid = Iterator[tuple[int, list[Cell]]]
 
 
-def _grid(path: Path, wanted: str | None) -> tuple[str, Grid]:
+def read_grid(path: Path, wanted: str | None) -> tuple[str, Grid]:
+    """The name and the numbered rows of a CSV file, or of one sheet of an XLSX file."""
     suffix = path.suffix.lower()
     if suffix == ".xlsx":
         return _read_xlsx(path, wanted)
@@ -208,7 +209,7 @@ def _xlsx_cell(formula: Any, value: Any) -> Cell:
 
 def _find_headings(sheet: Sheet, rows: Grid) -> tuple[int, dict[int, str]] | None:
     for number, cells in rows:
-        named = [heading_field(str(cell.value)) for cell in cells if not _is_empty(cell)]
+        named = [heading_field(str(cell.value)) for cell in cells if not is_empty(cell)]
         if len({name for name in named if name}) >= LEAST_HEADINGS:
             return number, _columns(sheet, number, cells)
         if number >= HEADING_ROWS:
@@ -219,7 +220,7 @@ def _find_headings(sheet: Sheet, rows: Grid) -> tuple[int, dict[int, str]] | Non
 def _columns(sheet: Sheet, row: int, cells: Sequence[Cell]) -> dict[int, str]:
     columns: dict[int, str] = {}
     for index, cell in enumerate(cells):
-        if _is_empty(cell) or is_ignored_heading(str(cell.value)):
+        if is_empty(cell) or is_ignored_heading(str(cell.value)):
             continue
         letter, name = column_letter(index), heading_field(str(cell.value))
         if name is None:
@@ -254,7 +255,7 @@ def _read_row(sheet: Sheet, number: int, cells: Sequence[Cell], columns: Mapping
         if cell.problem:
             hint = "compute and save the workbook, or paste the value"
             sheet.fault(number, column_letter(index), cell.problem, hint)
-        elif not _is_empty(cell):
+        elif not is_empty(cell):
             fields[name] = _value(name, cell)
     if len(sheet.faults) > before or not fields:
         return
@@ -298,5 +299,5 @@ def _shows_days(number_format: str) -> bool:
     return "d" in shown.lower().replace("[red]", "")
 
 
-def _is_empty(cell: Cell) -> bool:
+def is_empty(cell: Cell) -> bool:
     return not cell.problem and (cell.value is None or not str(cell.value).strip())

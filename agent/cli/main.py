@@ -24,6 +24,16 @@ COMMANDS = {
         "activity",
         "Enter, import and list what no meter reads.",
     ),
+    "manual": (
+        "agent.cli.manual",
+        "manual",
+        "Enter readings that people take; verify estimates.",
+    ),
+    "model": (
+        "agent.cli.model",
+        "model",
+        "Fit and show models of what no meter counts.",
+    ),
     "report": ("agent.cli.report", "report", "Make, print and review the monthly report."),
     "ledger": ("agent.cli.ledger", "ledger", "Run the ledger, enrol gateways, verify chains."),
     "config": ("agent.cli.config", "config", "Check a site file."),
@@ -31,6 +41,7 @@ COMMANDS = {
     "doctor": ("agent.cli.doctor", "doctor", "Check this machine: ports, clock, disk, broker."),
     "calc": ("agent.cli.calc", "calc", "Compute an inventory file, every factor with its source."),
     "factors": ("agent.cli.factors", "factors", "List, show, compare and import factors."),
+    "meter": ("agent.cli.meter", "meter", "Declare a replaced meter, repair a reading."),
     "db": ("agent.cli.db", "db", "Query and export a gateway's database, read-only."),
 }
 

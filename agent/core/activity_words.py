@@ -144,7 +144,7 @@ def heading_field(text: str) -> str | None:
     >>> heading_field("运距（km）"), heading_field("Carbon content"), heading_field("颜色")
     ('distance_km', 'carbon_content', None)
     """
-    return _HEADINGS.get(_heading_key(text))
+    return _HEADINGS.get(heading_key(text))
 
 
 def is_ignored_heading(text: str) -> bool:
@@ -157,8 +157,9 @@ def known_headings() -> Iterable[str]:
     return [word for words in HEADINGS.values() for word in words[:2]]
 
 
-def _heading_key(text: str) -> str:
+def heading_key(text: str) -> str:
+    """A heading without case, spaces and what stands in brackets."""
     return _SEPARATORS.sub("", _BRACKETED.sub("", plain(text).casefold()))
 
 
-_HEADINGS = {_heading_key(word): field for field, words in HEADINGS.items() for word in words}
+_HEADINGS = {heading_key(word): field for field, words in HEADINGS.items() for word in words}
