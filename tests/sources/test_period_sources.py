@@ -1,0 +1,306 @@
+"""Sources per month: the figures of `tanshu calc`, booked once and again when data change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.core.activity import ActivityKind
+from agent.core.model import Provenance, Severity
+from tests.carbon.inventory_text import calculate
+from tests.sources.plant import DAY_MS, Plant, month
+from tests.sources.site_text import site_with
+
+MAY, JUNE, JULY, AUGUST = (month(number) for number in (5, 6, 7, 8))
+SEEN_MS = MAY[0] + DAY_MS
+RAW, PRODUCT, WASTE, STOCK, CONTENT = (
+    ActivityKind.RAW_MATERIAL,
+    ActivityKind.PRODUCT,
+    ActivityKind.WASTE,
+    ActivityKind.INTERMEDIATE_STOCK,
+    ActivityKind.CARBON_CONTENT,
+)
+BALANCE = """
+[[source]]
+id = "s"
+device = "d"
+kind = "carbon_balance"
+inputs = [
+  { material = "naphtha", activity = "activity.raw-material.naphtha" },
+  { material = "natural-gas", stream = "m.gas" },
+]
+products = [{ material = "ethylene", activity = "activity.product.ethylene" }]
+[[source.wastes]]
+material = "residue"
+activity = "activity.waste.residue-incineration"
+carbon_content = 0.6
+"""
+BURNT = """
+[[source]]
+id = "s"
+device = "d"
+kind = "incineration"
+waste = "hazardous"
+activity = "activity.waste.hw-incineration"
+"""
+Make = Callable[[str], Plant]
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Iterator[Make]:
+    made: list[Plant] = []
+
+    def make(sources: str) -> Plant:
+        made.append(Plant(tmp_path, site_with(tmp_path, sources), seen_ms=SEEN_MS))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def wanted(source: str) -> float:
+    """What `tanshu calc` computes, in kgCO2e."""
+    total = calculate(f'[[source]]\nid = "s"\n{source}')["total_tco2e"]
+    assert isinstance(total, float)
+    return total * 1000
+
+
+def burn(plant: Plant, amount: float | None, span: tuple[int, int] = JUNE) -> None:
+    plant.enter(WASTE, "hw", amount, span, treatment="incineration")
+
+
+def feed_balance(plant: Plant, product: float = 900.0) -> None:
+    plant.enter(RAW, "naphtha", 1500.0, JUNE)
+    plant.windows("m.gas", JUNE, 250_000.0)
+    plant.enter(PRODUCT, "ethylene", product, JUNE)
+    plant.enter(WASTE, "residue", 12.0, JUNE, treatment="incineration")
+
+
+def test_a_carbon_balance_of_entries_and_a_meter_is_what_calc_computes(plant: Make) -> None:
+    made = plant(BALANCE)
+    feed_balance(made)
+    assert [event for event in made.run(JULY[0]) if "2026-06" in event.detail] == []
+    (booked,) = [one for one in made.emissions("s") if one.kgco2e is not None]
+    assert (booked.start_ms, booked.end_ms) == JUNE
+    assert booked.kgco2e == pytest.approx(
+        wanted(
+            'kind = "carbon_balance"\n'
+            "inputs = [{ material = 'naphtha', amount = 1500 }, "
+            "{ material = 'natural-gas', amount = 25, unit = '10^4Nm3' }]\n"
+            "products = [{ material = 'ethylene', amount = 900 }]\n"
+            "wastes = [{ material = 'residue', amount = 12, carbon_content = 0.6 }]\n"
+        ),
+        rel=1e-9,
+    )
+    assert booked.kgco2 == booked.kgco2e
+    assert dict(booked.inputs) == {
+        "activity.product.ethylene": 1,
+        "activity.raw-material.naphtha": 1,
+        "activity.waste.residue-incineration": 1,
+        "m.gas": 0,
+    }
+    assert booked.kgco2e is not None
+    assert booked.upper is not None
+    # each amount is 2 % sure: the difference of large amounts is far less sure than 2 %
+    assert (booked.upper - booked.kgco2e) / booked.kgco2e > 0.04
+    assert booked.estimated_share == 0.0
+
+
+def test_nothing_is_booked_before_the_month_has_ended(plant: Make) -> None:
+    made = plant(BURNT)
+    burn(made, 100.0)
+    made.run(JUNE[1] - 1)
+    assert [one for one in made.emissions("s") if one.start_ms == JUNE[0]] == []
+    made.run(JUNE[1])
+    (booked,) = [one for one in made.emissions("s") if one.start_ms == JUNE[0]]
+    assert booked.kgco2e == pytest.approx(
+        wanted('kind="incineration"\nwaste="hazardous"\namount=100')
+    )
+
+
+def test_the_same_data_book_no_revision_and_changed_data_do(plant: Make) -> None:
+    made = plant(BURNT)
+    burn(made, 100.0)
+    made.run(JULY[0])
+    made.run(JULY[0] + 1)
+    made.configure(made.config)  # a restart
+    made.run(JULY[0] + 2)
+    assert [one.revision for one in made.all_revisions("s") if one.start_ms == JUNE[0]] == [0]
+    burn(made, 120.0)
+    made.run(JULY[0] + 3)
+    first, second = [one for one in made.all_revisions("s") if one.start_ms == JUNE[0]]
+    assert second.revision == 1
+    assert second.kgco2e == pytest.approx((first.kgco2e or 0) * 1.2)
+    assert dict(second.inputs) == {"activity.waste.hw-incineration": 2}
+
+
+def test_a_month_without_data_has_no_value_and_says_so_until_data_come(plant: Make) -> None:
+    made = plant(BURNT)
+    (event,) = made.run(JULY[0] + 1)[-1:]
+    assert (event.code, event.subject) == ("source.no_period_value", "s")
+    assert event.severity is Severity.WARNING
+    assert event.detail == "2026-06: activity.waste.hw-incineration has no entry"
+    assert [one.kgco2e for one in made.emissions("s")] == [None, None]
+    assert made.run(JULY[0] + 2) == []
+    burn(made, 0.0)
+    assert made.run(JULY[0] + 3) == []
+    assert [one.kgco2e for one in made.emissions("s")] == [None, 0.0]
+    burn(made, None)  # retired: nobody knows again
+    assert len(made.run(JULY[0] + 4)) == 1
+    assert made.emissions("s")[-1].kgco2e is None
+
+
+def test_months_before_the_gateway_are_computed_from_what_is_entered(plant: Make) -> None:
+    made = plant(BURNT)
+    burn(made, 10.0, month(2))
+    made.run(SEEN_MS + 1)
+    assert [one.start_ms for one in made.emissions("s")] == [month(2)[0]]
+
+
+def test_a_gap_in_a_meter_leaves_no_value_and_a_late_window_gives_one(plant: Make) -> None:
+    made = plant(BALANCE)
+    feed_balance(made)
+    gap = (JUNE[0] + DAY_MS, JUNE[0] + DAY_MS + 7_200_000)
+    made.windows("m.gas", gap, None)
+    (event,) = [event for event in made.run(JULY[0]) if event.detail.startswith("2026-06")]
+    assert event.detail == "2026-06: m.gas has no value for 2 h"
+    made.windows("m.gas", gap, 250_000.0 / 720 * 2, provenance=Provenance.ESTIMATED)
+    made.run(JULY[0] + 1)
+    booked = made.emissions("s")[-1]
+    assert booked.kgco2e is not None
+    assert 0 < booked.estimated_share < 2 / 720
+    assert dict(booked.inputs)["m.gas"] == 4  # two windows, two revisions each
+
+
+def test_more_carbon_out_than_in_is_told_and_not_booked(plant: Make) -> None:
+    made = plant(BALANCE)
+    feed_balance(made, product=9000.0)
+    events = made.run(JULY[0])
+    assert "came out of" in events[-1].detail
+    assert made.emissions("s")[-1].kgco2e is None
+
+
+def test_stocks_and_laboratory_results_enter_the_balance(plant: Make) -> None:
+    made = plant(
+        BALANCE.replace(
+            'activity = "activity.raw-material.naphtha"',
+            'activity = "activity.raw-material.naphtha", '
+            'stock = "activity.intermediate-stock.naphtha"',
+        )
+    )
+    feed_balance(made)
+    made.enter(STOCK, "naphtha", 40.0, (MAY[1] - DAY_MS, MAY[1]))
+    made.enter(STOCK, "naphtha", 60.0, (JUNE[1] - DAY_MS, JUNE[1]))
+    made.enter(CONTENT, "naphtha", 0.84, (JUNE[0], JUNE[0] + 10 * DAY_MS), "tC/t")
+    made.enter(CONTENT, "naphtha", 0.86, (JUNE[0] + 10 * DAY_MS, JUNE[1]), "tC/t")
+    made.run(JULY[0])
+    content = (0.84 * 10 + 0.86 * 20) / 30
+    assert made.emissions("s")[-1].kgco2e == pytest.approx(
+        wanted(
+            'kind = "carbon_balance"\n'
+            "inputs = [{ material = 'naphtha', amount = 1500, stock_start = 40, stock_end = 60, "
+            f"carbon_content = {content!r} }}, "
+            "{ material = 'natural-gas', amount = 25, unit = '10^4Nm3' }]\n"
+            "products = [{ material = 'ethylene', amount = 900 }]\n"
+            "wastes = [{ material = 'residue', amount = 12, carbon_content = 0.6 }]\n"
+        ),
+        rel=1e-9,
+    )
+
+
+def test_entries_with_their_own_composition_are_flows_of_their_own(plant: Make) -> None:
+    made = plant(BALANCE)
+    made.enter(RAW, "naphtha", 700.0, (JUNE[0], JUNE[0] + DAY_MS), carbon_content=0.83)
+    made.enter(RAW, "naphtha", 800.0, (JUNE[0] + DAY_MS, JUNE[1]), carbon_content=0.85, purity=0.99)
+    made.windows("m.gas", JUNE, 250_000.0)
+    made.enter(PRODUCT, "ethylene", 900.0, JUNE)
+    made.enter(WASTE, "residue", 12.0, JUNE, treatment="incineration")
+    made.run(JULY[0])
+    assert made.emissions("s")[-1].kgco2e == pytest.approx(
+        wanted(
+            'kind = "carbon_balance"\n'
+            "inputs = [{ material = 'naphtha', amount = 700, carbon_content = 0.83 }, "
+            "{ material = 'naphtha', amount = 800, carbon_content = 0.85, purity = 0.99 }, "
+            "{ material = 'natural-gas', amount = 25, unit = '10^4Nm3' }]\n"
+            "products = [{ material = 'ethylene', amount = 900 }]\n"
+            "wastes = [{ material = 'residue', amount = 12, carbon_content = 0.6 }]\n"
+        ),
+        rel=1e-9,
+    )
+
+
+def test_a_fuel_burns_what_was_bought_less_what_the_stock_grew(plant: Make) -> None:
+    made = plant(
+        '[[source]]\nid = "s"\ndevice = "d"\nkind = "fuel"\nfuel = "烟煤"\n'
+        'activity = "activity.raw-material.coal"\nstock = "activity.intermediate-stock.coal"\n'
+        'content = "activity.carbon-content.coal"\n'
+    )
+    made.enter(RAW, "coal", 1200.0, JUNE)
+    made.enter(STOCK, "coal", 100.0, (MAY[1] - DAY_MS, MAY[1]))
+    made.enter(STOCK, "coal", 300.0, (JUNE[1] - DAY_MS, JUNE[1]))
+    assert "carbon-content.coal has no result" in made.run(JULY[0])[-1].detail
+    made.enter(CONTENT, "coal", 55.0, JUNE, "%")
+    made.run(JULY[0] + 1)
+    assert made.emissions("s")[-1].kgco2e == pytest.approx(
+        wanted('kind = "fuel"\nfuel = "烟煤"\namount = 1000\ncarbon_per_unit = 0.55'), rel=1e-9
+    )
+
+
+def test_bought_and_exported_electricity_and_steam_of_bills(plant: Make) -> None:
+    made = plant(
+        '[[source]]\nid = "s"\ndevice = "d"\nkind = "electricity"\nregion = "四川"\n'
+        'purchased_mwh = { activity = "activity.bill.power" }\n'
+        'exported_mwh = { stream = "m.energy" }\n'
+        '[[source]]\nid = "h"\ndevice = "d"\nkind = "heat"\n'
+        "steam = { pressure_mpa = 1.0, temperature_c = 300, "
+        'mass_t = { activity = "activity.bill.steam" } }\n'
+    )
+    made.enter(ActivityKind.BILL, "power", 5_200_000.0, JUNE, "kWh")
+    made.enter(ActivityKind.BILL, "steam", 2500.0, JUNE)
+    made.windows("m.energy", JUNE, 300_000.0)
+    made.run(JULY[0])
+    assert made.emissions("s")[-1].kgco2e == pytest.approx(
+        wanted(
+            'kind="electricity"\npurchased_mwh=5200\nexported_mwh=300\nregion="四川"\nyear=2026'
+        ),
+        rel=1e-9,
+    )
+    assert made.emissions("h")[-1].kgco2e == pytest.approx(
+        wanted('kind="heat"\nsteam={ mass_t = 2500, pressure_mpa = 1.0, temperature_c = 300 }'),
+        rel=1e-9,
+    )
+
+
+def test_an_entry_of_two_months_is_divided_and_its_part_is_estimated(plant: Make) -> None:
+    made = plant(BURNT)
+    burn(made, 61.0, (JUNE[0], JULY[1]))
+    made.run(AUGUST[0])
+    june, july = made.emissions("s")[-2:]
+    assert (june.kgco2e or 0) / (july.kgco2e or 1) == pytest.approx(30 / 31)
+    assert june.estimated_share == july.estimated_share == 1.0
+
+
+def test_day_periods(plant: Make) -> None:
+    made = plant(BURNT.replace('activity = "', 'period = "day"\nactivity = "'))
+    day = (JUNE[0], JUNE[0] + DAY_MS)
+    burn(made, 3.0, day)
+    made.run(JUNE[0] + DAY_MS + 1)
+    booked = made.emissions("s")[-1]
+    assert (booked.start_ms, booked.end_ms) == day
+    assert booked.kgco2e is not None
+
+
+def test_another_period_replaces_what_was_booked_by_the_former(plant: Make, tmp_path: Path) -> None:
+    made = plant(BURNT)
+    burn(made, 30.0)
+    made.run(JULY[0])
+    total = made.emissions("s")[-1].kgco2e
+    daily = BURNT.replace('activity = "', 'period = "day"\nactivity = "')
+    made.configure(site_with(tmp_path, daily))
+    made.run(JULY[0] + 1)
+    known = [one for one in made.emissions("s") if one.kgco2e is not None]
+    assert {one.length_ms for one in known} == {DAY_MS}
+    assert sum(one.kgco2e or 0 for one in known) == pytest.approx(total)
