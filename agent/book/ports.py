@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,6 +36,19 @@ class EmissionSum:
     estimated_kgco2e: float
     windows: int
     missing: int  # windows without a value
+    spread_kgco2e: float = 0.0  # from records longer than the bucket, evenly divided
+
+    def __add__(self, other: EmissionSum) -> EmissionSum:
+        """The sum of two parts of one source and bucket."""
+        return EmissionSum(
+            source=self.source,
+            start_ms=self.start_ms,
+            kgco2e=self.kgco2e + other.kgco2e,
+            estimated_kgco2e=self.estimated_kgco2e + other.estimated_kgco2e,
+            windows=self.windows + other.windows,
+            missing=self.missing + other.missing,
+            spread_kgco2e=self.spread_kgco2e + other.spread_kgco2e,
+        )
 
 
 class Book(Protocol):
@@ -58,7 +71,12 @@ class Book(Protocol):
     ) -> Sequence[Emission]: ...
 
     def emission_sums(
-        self, owner: Owner, span: Span, bucket_ms: int, offset_ms: int = 0
+        self,
+        owner: Owner,
+        span: Span,
+        bucket_ms: int,
+        offset_ms: int = 0,
+        periodic: Collection[str] = (),
     ) -> Sequence[EmissionSum]: ...
 
     def events(self, owner: Owner, span: Span, limit: int = 100) -> Sequence[Event]: ...

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agent.book.ports import EmissionSum, Owner, Span
+from agent.book.spread import LONGEST_MS, spread_sums, summed
 from agent.core.model import (
     Emission,
     Endpoint,
@@ -199,11 +200,17 @@ class SqliteBook:
         return [emission_of(row, factors) for row in rows]
 
     def emission_sums(
-        self, owner: Owner, span: Span, bucket_ms: int, offset_ms: int = 0
+        self,
+        owner: Owner,
+        span: Span,
+        bucket_ms: int,
+        offset_ms: int = 0,
+        periodic: Collection[str] = (),
     ) -> Sequence[EmissionSum]:
         """Sums of current emissions per source and bucket; buckets are aligned to local time.
 
-        ``offset_ms`` is how far local time is ahead of UTC.
+        ``offset_ms`` is how far local time is ahead of UTC. ``periodic`` names the sources whose
+        records are longer than windows: each counts in every bucket by the time it shares with it.
         """
         rows = self._connection.execute(
             "SELECT name, (start_ms + :offset) / :bucket * :bucket - :offset AS bucket, "
@@ -213,6 +220,7 @@ class SqliteBook:
             "CROSS JOIN emissions ON series.id = emissions.series "
             "WHERE site = :site AND gateway = :gateway AND kind = 'source' "
             "AND start_ms >= :from_ms AND start_ms < :to_ms "
+            "AND name NOT IN (SELECT value FROM json_each(:periodic)) "
             "GROUP BY series, start_ms, length_ms"
             ") GROUP BY name, bucket ORDER BY bucket, name",
             {
@@ -222,9 +230,10 @@ class SqliteBook:
                 "to_ms": span.to_ms,
                 "site": owner.site,
                 "gateway": owner.gateway,
+                "periodic": json.dumps(list(periodic)),
             },
         )
-        return [
+        sums = [
             EmissionSum(
                 source=row[0],
                 start_ms=row[1],
@@ -235,12 +244,18 @@ class SqliteBook:
             )
             for row in rows
         ]
+        if not periodic:
+            return sums
+        reach = Span(from_ms=span.from_ms - LONGEST_MS, to_ms=span.to_ms)
+        long = [one for name in periodic for one in self.current_emissions(owner, reach, name)]
+        return summed([*sums, *spread_sums(long, span, bucket_ms, offset_ms)])
 
     def emissions_changed_after(self, after: int) -> tuple[int, int | None, int | None]:
-        """The newest booking number, and the span of starts booked after a booking number."""
+        """The newest booking number, and the span of time of what was booked after another."""
         row = self._connection.execute(
             "SELECT max(id), min(from_ms), max(to_ms) FROM ("
-            "SELECT id, start_ms AS from_ms, start_ms AS to_ms FROM emissions WHERE id > :after "
+            "SELECT id, start_ms AS from_ms, start_ms + length_ms - 1 AS to_ms "
+            "FROM emissions WHERE id > :after "
             "UNION ALL SELECT id, from_ms, to_ms FROM recalculations WHERE id > :after)",
             {"after": after},
         ).fetchone()
@@ -367,13 +382,16 @@ class SqliteBook:
 
         With ``several`` factors over time the whole booked span is returned: the caller looks.
         """
-        condition = "" if several else " AND factor IS NOT :factor"
+        number = self.factor_number(factor)
+        # a factor that nothing was booked with needs no look at each emission
+        condition = "" if several or number is None else " AND factor <> :factor"
+        first, last = (
+            f"SELECT {end}(start_ms) FROM emissions WHERE series = :series{condition}"
+            for end in ("min", "max")
+        )
         row = self._connection.execute(
-            "SELECT min(start_ms), max(start_ms) FROM emissions WHERE series = :series" + condition,
-            {
-                "series": self.number(owner, "source", source),
-                "factor": self.factor_number(factor),
-            },
+            f"SELECT ({first}), ({last})",
+            {"series": self.number(owner, "source", source), "factor": number},
         ).fetchone()
         return None if row[0] is None else Span(from_ms=row[0], to_ms=row[1] + 1)
 

@@ -180,5 +180,25 @@ def test_sums_follow_the_current_revision_and_local_hours(database: Database) ->
     half = book.emission_sums(OWNER, Span(from_ms=0, to_ms=hour_ms), hour_ms, hour_ms // 2)
     assert [item.start_ms for item in half] == [-hour_ms // 2]
     newest, first_ms, last_ms = book.emissions_changed_after(0)
-    assert (first_ms, last_ms) == (0, 2 * hour_ms)
+    assert (first_ms, last_ms) == (0, 2 * hour_ms + emission().length_ms - 1)
     assert book.emissions_changed_after(newest) == (newest, None, None)
+
+
+def test_a_record_longer_than_the_buckets_counts_in_each_by_time(database: Database) -> None:
+    book, hour_ms = SqliteBook(database.connection), 3_600_000
+    day = Span(from_ms=24 * hour_ms, to_ms=48 * hour_ms)
+    long = replace(emission(kgco2e=72.1), start_ms=0, length_ms=72 * hour_ms, source="month")
+    with database.transaction():
+        book.add_emissions(OWNER, [long, emission(25 * hour_ms)])
+    sums = book.emission_sums(OWNER, day, hour_ms, periodic=["month"])
+    parts = [one for one in sums if one.source == "month"]
+    assert [one.start_ms for one in parts] == list(range(day.from_ms, day.to_ms, hour_ms))
+    assert all(one.spread_kgco2e == one.kgco2e for one in parts)
+    assert {round(one.kgco2e, 9) for one in parts} == {round(72.1 / 72, 9)}
+    assert [one.spread_kgco2e for one in sums if one.source != "month"] == [0.0]
+    everything = book.emission_sums(OWNER, ALL, 7 * hour_ms, 1000, ["month"])
+    total = sum(one.kgco2e for one in everything if one.source == "month")
+    assert total == pytest.approx(72.1, rel=1e-14)
+    whole = book.emission_sums(OWNER, ALL, 100 * hour_ms, periodic=["month"])
+    assert [one.kgco2e for one in whole if one.source == "month"] == [72.1]
+    assert [one.spread_kgco2e for one in whole if one.source == "month"] == [0.0]
