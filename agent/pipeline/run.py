@@ -23,6 +23,7 @@ from agent.pipeline.balance import DailyBalance
 from agent.pipeline.calendar import CalendarJob, due_periods, run_each
 from agent.pipeline.close import Closed, Latest, WindowCloser
 from agent.pipeline.manual import ManualWindows
+from agent.pipeline.period_sources import PeriodSources
 from agent.pipeline.record import Recorder
 from agent.pipeline.reopen import LateSpan, Reopener
 from agent.pipeline.seal import Sealer
@@ -63,6 +64,7 @@ class Pipeline:
         self._manual = ManualWindows(config, owner, readings)
         recorder.closed_to_ms = self._closer.closed_to_ms(database.connection)
         self._readings = readings
+        self._periods = PeriodSources(config, owner)
         self._log = structlog.get_logger("pipeline")
         self._verdict: str | None = None  # of the daily check, found before its turn
         self.windows = 0
@@ -113,6 +115,9 @@ class Pipeline:
             yield 0
         while self._closer.is_behind(self._database.connection):
             yield self._close_step(target_ms, now_ms)
+        for events in self._periods.pieces(self._database, target_ms, now_ms):
+            self._recorder.tell(events)
+            yield 0
         yield self.seal(now_ms)
         for job in self.jobs:
             for _ in run_each(job, self._database, now_ms):
