@@ -200,6 +200,14 @@ class SiteConfig:
             if stream.kind in (StreamKind.COUNTER, StreamKind.RATE)
         }
 
+    def meters_behind(self, stream: str) -> tuple[str, ...]:
+        """The meters that a stream comes from, through all that it is computed from."""
+        plan = next((plan for plan in self.derived if plan.id == stream), None)
+        if plan is None:
+            return tuple(name for name in (stream.partition(".")[0],) if name in self.meters)
+        behind = (name for part in plan.inputs for name in self.meters_behind(part))
+        return tuple(dict.fromkeys(behind))
+
     def meters_of(self, bus: str) -> tuple[MeterPlan, ...]:
         """The meters on one bus in the order of the file."""
         return tuple(meter for meter in self.meters.values() if meter.bus.id == bus)

@@ -58,9 +58,11 @@ def device_meters(
     config: SiteConfig, device: Device, buses: Mapping[str, BusStatus], clock: Clock
 ) -> tuple[DeviceMeter, ...]:
     """The meters that a device's streams come from, each with its own state."""
-    names = dict.fromkeys(share.stream.partition(".")[0] for share in device.streams)
+    names = dict.fromkeys(
+        name for share in device.streams for name in config.meters_behind(share.stream)
+    )
     found = []
-    for plan in (config.meters[name] for name in names if name in config.meters):
+    for plan in (config.meters[name] for name in names):
         bus = buses.get(plan.bus.id)
         known = bus.meters.get(plan.id) if bus else None
         view = _meter_view(plan, bus, clock)

@@ -9,7 +9,7 @@ from agent import __version__
 from agent.book.ports import Span
 from agent.book.sqlite import SqliteBook
 from agent.config.sections import Device, Target
-from agent.config.site import SourcePlan
+from agent.config.site import SiteConfig, SourcePlan
 from agent.core import kernels
 from agent.core.activity import ActivityEntry
 from agent.core.model import Emission, Event, PointRole, Provenance, Quality, Window
@@ -24,6 +24,7 @@ from agent.daemon.factor_check import FactorCheck
 from agent.daemon.factor_desk import pack_view
 from agent.daemon.factor_source import FactorSources
 from agent.daemon.manual import ManualEntryDesk
+from agent.daemon.quality import QualityDesk
 from agent.daemon.reports import Reports
 from agent.daemon.service import Gateway
 from agent.pipeline.close import settle_ms
@@ -71,6 +72,7 @@ class View:
         self._batches = Batches(gateway.database.connection)
         self._desk = ActivityDesk(gateway)
         self.computed = ComputedDesk(gateway)
+        self.quality = QualityDesk(gateway)
         self.manual = ManualEntryDesk(gateway)
         self._reports = Reports(gateway)
         self._factor_sources = FactorSources()
@@ -358,7 +360,7 @@ class View:
             return []
         known = {emission.source for emission in latest if emission.kgco2e is not None}
         return [
-            _no_figure(source)
+            _no_figure(source, self._gateway.config)
             for source in self._gateway.config.sources.values()
             if source.id not in known
         ]
@@ -407,9 +409,10 @@ def _device_state(meters: Sequence[DeviceMeter], estimated_share: float) -> Devi
     return worst
 
 
-def _no_figure(source: SourcePlan) -> Problem:
+def _no_figure(source: SourcePlan, config: SiteConfig) -> Problem:
     name = source.section.name or source.id
-    meter = source.section.stream.partition(".")[0]
+    stream = source.section.stream
+    meter = ", ".join(config.meters_behind(stream)) or stream
     return Problem(
         what=f"{name} has no figure: sums are too low",
         where=source.section.device,

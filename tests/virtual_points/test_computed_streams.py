@@ -11,14 +11,26 @@ import numpy as np
 import pytest
 
 from agent.book.sqlite import SqliteBook
+from agent.core.chain import SigningKey
 from agent.core.indirect import Model, fit
 from agent.core.model import Provenance, Window
 from agent.core.payload import decode_records, parse_batch
+from agent.daemon.buses import device_meters
+from agent.ledger.database import open_ledger
+from agent.ledger.intake import Delivery, Intake
+from agent.ledger.storage import LedgerStorage
 from agent.store.batches import Batches
 from agent.store.models import DerivedMarks, Models
 from tests.fake_clock import FakeClock
 from tests.pipeline.site import GRID_2023, Bench
-from tests.virtual_points.site import START_MS, computed_bench, emissions, events, windows
+from tests.virtual_points.site import (
+    EVERYTHING,
+    START_MS,
+    computed_bench,
+    emissions,
+    events,
+    windows,
+)
 
 
 @pytest.fixture
@@ -250,3 +262,35 @@ def test_batches_carry_every_computed_window(bench: Bench) -> None:
     booked = [w for _, w in book.windows_after(bench.owner, 0, 10**6)]
     assert [item for item in carried if isinstance(item, Window)] == booked
     assert {w.stream for w in booked} >= {"virtual.net", "virtual.half", "indirect.pump"}
+
+
+def test_the_ledger_books_what_the_gateway_has(bench: Bench, tmp_path: Path) -> None:
+    keep(bench, pump_model(), START_MS - 1)
+    run(bench, 300)
+    for _ in range(4):
+        run(bench, 60, skip=("a",))
+    run(bench, 240)
+    ledger = open_ledger(tmp_path / "ledger.db")
+    with ledger.transaction() as connection:
+        key = SigningKey.from_seed(bytes(range(32))).public
+        LedgerStorage(connection).enrol(bench.owner, key, 0)
+    batches = Batches(bench.database.connection)
+    bodies = [batches.data(row.epoch, row.seq) for row in reversed(batches.latest(100))]
+    deliveries = [Delivery(owner=bench.owner, body=body, user={}) for body in bodies if body]
+    assert Intake(ledger, bench.clock).take(deliveries).refusals == ()
+    ours, theirs = SqliteBook(bench.database.connection), SqliteBook(ledger.connection)
+    left, right = (book.current_windows(bench.owner, EVERYTHING) for book in (ours, theirs))
+    assert left == right
+    booked = theirs.current_emissions(bench.owner, EVERYTHING)
+    assert booked == ours.current_emissions(bench.owner, EVERYTHING)
+    assert {emission.source for emission in booked} == {"sa", "sb", "snet", "spump"}
+    ledger.close()
+
+
+def test_a_computed_device_is_as_well_as_the_meters_behind_it(bench: Bench) -> None:
+    config = bench.config
+    assert config.meters_behind("virtual.half") == ("a", "b")
+    assert config.meters_behind("indirect.pump") == ("b", "a")
+    assert config.meters_behind("a.energy") == ("a",)
+    device = next(device for device in config.devices if device.id == "dnet")
+    assert [meter.id for meter in device_meters(config, device, {}, bench.clock)] == ["a", "b"]
