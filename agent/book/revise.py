@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from agent.book.ports import Owner, Span
 from agent.book.sqlite import SqliteBook
@@ -28,31 +29,38 @@ from agent.core.recalculation import MOST_EMISSIONS, MOST_RUNS, BulkRecalculatio
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-# an array of numbers has no null: 9e999 is infinity, which no booked figure can be
+Places: TypeAlias = npt.NDArray[np.intp]
+
 BOOKED = (
-    "SELECT e.start_ms, e.length_ms, e.revision, e.factor, ifnull(w.revision, -1), "
-    "ifnull(e.kgco2, 9e999), ifnull(e.kgch4, 9e999), ifnull(e.kgn2o, 9e999), "
-    "ifnull(e.kgco2e, 9e999), ifnull(e.lower, 9e999), ifnull(e.upper, 9e999), e.estimated_share, "
-    "ifnull(w.value, 9e999), ifnull(w.lower, 9e999), ifnull(w.upper, 9e999) "
+    "SELECT {columns} "
     # the window revision that the emission names, not the newest one
     "FROM emissions AS e LEFT JOIN windows AS w ON w.series = :stream AND w.start_ms = e.start_ms "
-    "AND w.length_ms = e.length_ms AND w.revision = substr(e.inputs, :skipped) + 0 "
-    "AND e.inputs = :prefix || w.revision || ']]' "
+    "AND w.length_ms = e.length_ms AND w.revision = CASE e.inputs WHEN :first THEN 0 "
+    "WHEN :prefix || (substr(e.inputs, :skipped) + 0) || ']]' THEN substr(e.inputs, :skipped) + 0 "
+    "END "
     "WHERE e.series = :source AND e.start_ms >= :from_ms AND e.start_ms < :to_ms "
     "ORDER BY e.start_ms, e.length_ms, e.revision"
 )
-WHOLE = ("start_ms", "length_ms", "revision", "factor", "window_revision")
-FIGURES = ("kgco2", "kgch4", "kgn2o", "kgco2e", "lower", "upper")
-WINDOW_FIGURES = ("value", "window_lower", "window_upper")
-ROW = [
-    *((name, "i8") for name in WHOLE),
-    *((name, "f8") for name in (*FIGURES, "estimated_share", *WINDOW_FIGURES)),
-]
-REVISED = (
-    "INSERT INTO emissions (recalculation, series, start_ms, length_ms, revision, kgco2, kgch4, "
-    "kgn2o, kgco2e, lower, upper, estimated_share, factor, inputs) "
-    "VALUES ({recalculation}, {series}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-)
+# an array of numbers has no null: 9e999 is infinity, which no booked figure can be
+WHOLE = {
+    "start_ms": "e.start_ms",
+    "length_ms": "e.length_ms",
+    "revision": "e.revision",
+    "factor": "e.factor",
+    "window_revision": "ifnull(w.revision, -1)",
+}
+NUMBERS = {
+    "kgco2e": "ifnull(e.kgco2e, 9e999)",
+    "estimated_share": "e.estimated_share",
+    "value": "ifnull(w.value, 9e999)",
+    "window_lower": "ifnull(w.lower, 9e999)",
+    "window_upper": "ifnull(w.upper, 9e999)",
+}
+SPLIT = {  # each column costs a tenth of the reading, and few sources emit more than CO2
+    "is_split": "ifnull(e.kgco2 <> e.kgco2e OR e.kgch4 <> 0 OR e.kgn2o <> 0, 0)"
+}
+GASES = {name: f"ifnull(e.{name}, 9e999)" for name in ("kgco2", "kgch4", "kgn2o")}
+INTERVAL = {name: f"ifnull(e.{name}, 9e999)" for name in ("lower", "upper")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,23 +79,42 @@ def booked_emissions(
 
     Those of another stream, or whose window is not booked, have no window beside them.
     """
+    columns = _columns(connection, owner, source, stream, span, {**NUMBERS, **SPLIT})
+    if columns.pop("is_split").any():
+        columns = _columns(connection, owner, source, stream, span, {**NUMBERS, **GASES})
+    else:
+        none = columns["kgco2e"] * 0.0
+        columns |= {"kgco2": columns["kgco2e"], "kgch4": none, "kgn2o": none}
+    return BookedEmissions(**columns)
+
+
+def _columns(
+    connection: Connection,
+    owner: Owner,
+    source: str,
+    stream: str,
+    span: Span,
+    numbers: Mapping[str, str],
+) -> dict[str, Any]:
     book, prefix = SqliteBook(connection), f"[[{json.dumps(stream)},"
+    chosen = {**WHOLE, **numbers}
     rows = connection.execute(
-        BOOKED,
+        BOOKED.format(columns=", ".join(chosen.values())),
         {
             "stream": book.number(owner, "stream", stream),
             "source": book.number(owner, "source", source),
             "from_ms": span.from_ms,
             "to_ms": span.to_ms,
+            "first": f"{prefix}0]]",
             "prefix": prefix,
             "skipped": len(prefix) + 1,
         },
     )
-    table = np.fromiter(rows, dtype=ROW)
-    columns = {name: np.ascontiguousarray(table[name]) for name, _ in ROW}
-    for name in (*FIGURES, *WINDOW_FIGURES):
+    table = np.fromiter(rows, [(name, "i8" if name in WHOLE else "f8") for name in chosen])
+    columns = {name: np.ascontiguousarray(table[name]) for name in chosen}
+    for name in numbers:
         columns[name][np.isinf(columns[name])] = np.nan
-    return BookedEmissions(**columns, factor_value=_factor_values(connection, columns["factor"]))
+    return columns | {"factor_value": _factor_values(connection, columns["factor"])}
 
 
 def current(booked: BookedEmissions) -> BookedEmissions:
@@ -98,12 +125,12 @@ def current(booked: BookedEmissions) -> BookedEmissions:
     return booked.only(np.append(~same, True)) if len(booked) else booked
 
 
-def named(booked: BookedEmissions, keys: Iterable[Key]) -> BookedEmissions:
-    """The emissions under these keys, in their order; those that are not there are left out."""
+def named(booked: BookedEmissions, keys: Iterable[Key]) -> Places:
+    """Where the emissions under these keys are, in their order, as far as they are there."""
     columns = (booked.start_ms.tolist(), booked.length_ms.tolist(), booked.revision.tolist())
     places = {key: place for place, key in enumerate(zip(*columns, strict=True))}
     found = (places.pop(key, None) for key in keys)
-    return booked.only(np.array([place for place in found if place is not None], np.intp))
+    return np.array([place for place in found if place is not None], np.intp)
 
 
 def streams_of(connection: Connection, owner: Owner, source: str, span: Span) -> list[str]:
@@ -153,7 +180,7 @@ def _revision(
         count=len(booked),
         before=totals(booked),
         after=totals(figures),
-        sha256=digest(_next(booked), figures, figures.era),
+        sha256=digest(_next(booked), figures),
     )
     return Revision(record=record, booked=booked, figures=figures)
 
@@ -162,7 +189,9 @@ def named_emissions(
     connection: Connection, owner: Owner, record: BulkRecalculation
 ) -> BookedEmissions:
     """The emissions that a record replaces, as far as they are booked with their windows."""
-    booked = _named_by(connection, owner, record, record.replaced())
+    span = Span(from_ms=record.start_ms, to_ms=record.end_ms)
+    every = booked_emissions(connection, owner, record.source, record.stream, span)
+    booked = every.only(named(every, record.replaced()))
     return booked.only(booked.window_revision >= 0)
 
 
@@ -177,15 +206,26 @@ def booked_digest(
     connection: Connection, owner: Owner, record: BulkRecalculation
 ) -> tuple[int, str]:
     """How many of the emissions that a record makes are booked, and the hash over them."""
+    span = Span(from_ms=record.start_ms, to_ms=record.end_ms)
+    columns = _columns(
+        connection, owner, record.source, record.stream, span, {**NUMBERS, **GASES, **INTERVAL}
+    )
+    interval = {name: columns.pop(name) for name in INTERVAL}
     keys = (
         (start_ms, length_ms, revision + 1) for start_ms, length_ms, revision in record.replaced()
     )
-    rows = _named_by(connection, owner, record, keys)
+    every = BookedEmissions(**columns)
+    places = named(every, keys)
+    rows, book = every.only(places), SqliteBook(connection)
     era = era_of(rows.start_ms, record.terms)
-    book = SqliteBook(connection)
     numbers = [book.factor_number(one.factor) or 0 for one in record.terms.eras]
     by_these = np.array(numbers, np.int64)[era] == rows.factor
-    return len(rows), digest(rows, rows, np.where(by_these, era, -1))
+    figures = Figures(
+        era=np.where(by_these, era, -1),
+        **{name: getattr(rows, name) for name in (*GASES, "kgco2e")},
+        **{name: values[places] for name, values in interval.items()},
+    )
+    return len(rows), digest(rows, figures)
 
 
 def book_revision(
@@ -195,36 +235,45 @@ def book_revision(
     book, record = SqliteBook(connection), revision.record
     booked, figures = revision.booked, revision.figures
     numbers = np.array([book.add_factor(one.factor) for one in record.terms.eras], np.int64)
+    values = {
+        "length_ms": booked.length_ms,
+        "revision": booked.revision + 1,
+        "kgco2": figures.kgco2,
+        "kgch4": figures.kgch4,
+        "kgn2o": figures.kgn2o,
+        "kgco2e": figures.kgco2e,
+        "lower": figures.lower,
+        "upper": figures.upper,
+        "estimated_share": booked.estimated_share,
+        "factor": numbers[figures.era],
+    }
+    constants = {
+        "recalculation": str(recalculation),
+        "series": str(book.series(owner, "source", record.source)),
+    }
+    bound: dict[str, Iterable[object]] = {"start_ms": booked.start_ms.tolist()}
+    for name, column in values.items():
+        if (constant := _constant(column)) is not None:
+            constants[name] = constant
+        else:
+            bound[name] = column.tolist()  # SQLite takes NaN for null
+    bound["inputs"] = _inputs(record.stream, booked.window_revision)
     before = connection.total_changes
     connection.executemany(
-        REVISED.format(
-            recalculation=recalculation, series=book.series(owner, "source", record.source)
-        ),
-        zip(
-            booked.start_ms.tolist(),
-            booked.length_ms.tolist(),
-            (booked.revision + 1).tolist(),
-            # SQLite takes NaN for null
-            figures.kgco2.tolist(),
-            figures.kgch4.tolist(),
-            figures.kgn2o.tolist(),
-            figures.kgco2e.tolist(),
-            figures.lower.tolist(),
-            figures.upper.tolist(),
-            booked.estimated_share.tolist(),
-            numbers[figures.era].tolist(),
-            _inputs(record.stream, booked.window_revision),
-            strict=False,
-        ),
+        f"INSERT INTO emissions ({', '.join([*constants, *bound])}) "
+        f"VALUES ({', '.join([*constants.values(), *('?' for _ in bound)])}) "
+        "ON CONFLICT DO NOTHING",
+        zip(*bound.values(), strict=False),
     )
     return connection.total_changes - before
 
 
-def _named_by(
-    connection: Connection, owner: Owner, record: BulkRecalculation, keys: Iterable[Key]
-) -> BookedEmissions:
-    span = Span(from_ms=record.start_ms, to_ms=record.end_ms)
-    return named(booked_emissions(connection, owner, record.source, record.stream, span), keys)
+def _constant(column: Floats | Integers) -> str | None:
+    """What all rows have in common, if SQL can say it exactly: binding it is time lost."""
+    first = column[0].item()
+    if (column == first).all() and abs(first) < 2**53 and first == int(first):
+        return repr(first)
+    return None
 
 
 def _inputs(stream: str, window_revision: Integers) -> Iterable[str]:
@@ -238,6 +287,9 @@ def _inputs(stream: str, window_revision: Integers) -> Iterable[str]:
 
 
 def _factor_values(connection: Connection, numbers: Integers) -> Floats:
+    if len(numbers) and (numbers == numbers[0]).all():
+        row = connection.execute("SELECT value FROM factors WHERE id = ?", (int(numbers[0]),))
+        return np.full(len(numbers), row.fetchone()[0])
     known = dict(connection.execute("SELECT id, value FROM factors").fetchall())
     unique, places = np.unique(numbers, return_inverse=True)
     return np.array([known[number] for number in unique.tolist()], np.float64)[places]

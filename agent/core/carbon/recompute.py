@@ -48,8 +48,6 @@ class BookedEmissions:
     kgch4: Floats
     kgn2o: Floats
     kgco2e: Floats
-    lower: Floats
-    upper: Floats
     estimated_share: Floats
     factor_value: Floats
     value: Floats
@@ -124,7 +122,7 @@ def totals(figures: BookedEmissions | Figures) -> Totals:
     )
 
 
-def digest(booked: BookedEmissions, figures: BookedEmissions | Figures, era: Integers) -> str:
+def digest(booked: BookedEmissions, figures: Figures) -> str:
     """SHA-256 over the keys of ``booked`` with these figures, row by row (`DIGEST_ROW`).
 
     Zero has no sign and a missing figure is the NaN ``7ff8000000000000``.
@@ -136,7 +134,7 @@ def digest(booked: BookedEmissions, figures: BookedEmissions | Figures, era: Int
     for name in ("kgco2", "kgch4", "kgn2o", "kgco2e", "lower", "upper"):
         table[name] = _canonical(getattr(figures, name))
     table["estimated_share"] = _canonical(booked.estimated_share)
-    table["era"] = era
+    table["era"] = figures.era
     table["window_revision"] = booked.window_revision
     return sha256(table.data).hexdigest()
 
