@@ -146,7 +146,7 @@ class _Parser:
         node = self._sum()
         self._refuse_comparison()
         if self._next.kind != "end":
-            raise self._unexpected("an operator or the end")
+            raise self._unexpected('an operator, or quotes around an id with "-"')
         return node
 
     @property
