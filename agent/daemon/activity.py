@@ -54,7 +54,7 @@ def places_of(config: SiteConfig) -> frozenset[str]:
             *(device.id for device in config.devices),
             *(unit.id for unit in config.units),
             *(area.id for area in config.areas),
-            *config.sources,
+            *(source.id for source in config.source_sections),
         }
     )
 

@@ -247,4 +247,14 @@ def birth_of(config: SiteConfig) -> dict[str, object]:
             }
             for source in config.sources.values()
         ],
+        "period_sources": [
+            {
+                "id": source.id,
+                "device": source.section.device,
+                "kind": source.section.kind,
+                "period": source.section.period,
+                "inputs": sorted({*source.streams, *source.entered}),
+            }
+            for source in config.period_sources.values()
+        ],
     }

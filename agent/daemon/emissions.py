@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from zoneinfo import ZoneInfo
 
 from agent.book.ports import EmissionSum, Owner, Span
@@ -20,16 +20,24 @@ from agent.web.view import (
 )
 
 
+PERIODS_SHOWN_MS = 100 * DAY_MS  # a month's record may come two months late
+
+
 class HourlyEmissions:
     """Emission sums per source and local hour of today and yesterday, kept up to date.
 
-    Only hours in which something was booked since the last look are summed again.
+    Only hours in which something was booked since the last look are summed again. Sources that
+    are computed once per period have no hours: today they are not known yet, so that with them
+    yesterday could not be compared.
     """
 
-    def __init__(self, book: SqliteBook, owner: Owner, zone: ZoneInfo) -> None:
+    def __init__(
+        self, book: SqliteBook, owner: Owner, zone: ZoneInfo, periodic: Collection[str] = ()
+    ) -> None:
         self._book = book
         self._owner = owner
         self._zone = zone
+        self._periodic = frozenset(periodic)
         self._seen = 0
         self._hours: dict[int, dict[str, EmissionSum]] = {}
 
@@ -52,6 +60,8 @@ class HourlyEmissions:
         for row in self._book.emission_sums(
             self._owner, Span(from_ms=start_ms, to_ms=end_ms), HOUR_MS, offset_ms
         ):
+            if row.source in self._periodic:
+                continue
             self._hours.setdefault(row.start_ms, {})[row.source] = row
 
     def rows(self, from_ms: int, to_ms: int) -> list[EmissionSum]:
@@ -97,6 +107,13 @@ def estimated_share(rows: Iterable[EmissionSum]) -> float:
     return estimated / total if total else 0.0
 
 
+def _spread_share(rows: Iterable[EmissionSum]) -> float:
+    """Which part of a sum comes from records of a longer period, 0..1."""
+    listed = list(rows)
+    total = sum(abs(row.kgco2e) for row in listed)
+    return sum(abs(row.spread_kgco2e) for row in listed) / total if total else 0.0
+
+
 def rate_per_h(
     latest: Iterable[Emission],
 ) -> tuple[float | None, float, float | None, float | None]:
@@ -138,6 +155,7 @@ def rows_by(
         Span(from_ms=query.from_ms, to_ms=query.to_ms),
         length_ms,
         utc_offset_ms(query.from_ms, zone),
+        config.period_sources,
     )
     groups: dict[tuple[int, str], list[EmissionSum]] = {}
     names = group_names(config, query.by)
@@ -158,9 +176,22 @@ def rows_by(
             lower=None,
             upper=None,
             estimated_share=estimated_share(rows),
+            spread_share=_spread_share(rows),
         )
         for (start_ms, key), rows in sorted(groups.items())
     ][: query.limit]
+
+
+def latest_periods(
+    book: SqliteBook, owner: Owner, config: SiteConfig, device: str, now_ms: int
+) -> list[Emission]:
+    """The newest record of each period source of a device, as far as there is one."""
+    span = Span(from_ms=now_ms - PERIODS_SHOWN_MS, to_ms=now_ms)
+    found = []
+    for plan in config.period_sources.values():
+        if plan.section.device == device:
+            found += list(book.current_emissions(owner, span, plan.id))[-1:]
+    return found
 
 
 def group_keys(config: SiteConfig, by: GroupBy) -> dict[str, str]:
@@ -168,8 +199,8 @@ def group_keys(config: SiteConfig, by: GroupBy) -> dict[str, str]:
     devices = {device.id: device for device in config.devices}
     areas = {unit.id: unit.area for unit in config.units}
     keys = {}
-    for source in config.sources.values():
-        device = devices[source.section.device]
+    for source in config.source_sections:
+        device = devices[source.device]
         keys[source.id] = {
             GroupBy.SOURCE: source.id,
             GroupBy.DEVICE: device.id,
@@ -189,9 +220,7 @@ def group_names(config: SiteConfig, by: GroupBy) -> dict[str, str]:
         case GroupBy.AREA:
             return {area.id: area.name or area.id for area in config.areas}
         case GroupBy.SOURCE:
-            return {
-                source.id: source.section.name or source.id for source in config.sources.values()
-            }
+            return {source.id: source.name or source.id for source in config.source_sections}
 
 
 def _same_time(yesterday: list[EmissionSum], until_ms: int) -> float | None:

@@ -8,11 +8,19 @@ from zoneinfo import ZoneInfo
 from agent import __version__
 from agent.book.ports import Span
 from agent.book.sqlite import SqliteBook
-from agent.config.sections import Device, Target
+from agent.config.sections import Device, Source, Target
 from agent.config.site import SiteConfig, SourcePlan
 from agent.core import kernels
 from agent.core.activity import ActivityEntry
-from agent.core.model import Emission, Event, PointRole, Provenance, Quality, Window
+from agent.core.model import (
+    Emission,
+    Event,
+    FactorRef,
+    PointRole,
+    Provenance,
+    Quality,
+    Window,
+)
 from agent.core.report.month import Month
 from agent.core.timebase import local_date, local_day
 from agent.daemon import emissions
@@ -77,13 +85,17 @@ class View:
         self._reports = Reports(gateway)
         self._factor_sources = FactorSources()
         self._zone = ZoneInfo(gateway.config.site.timezone)
-        self._hourly = emissions.HourlyEmissions(self._book, gateway.owner, self._zone)
+        self._hourly = self._hours()
 
     def reconfigured(self) -> None:
         """Follow a configuration that was read again."""
         self._factor_sources = FactorSources()
         self._zone = ZoneInfo(self._gateway.config.site.timezone)
-        self._hourly = emissions.HourlyEmissions(self._book, self._gateway.owner, self._zone)
+        self._hourly = self._hours()
+
+    def _hours(self) -> emissions.HourlyEmissions:
+        periodic = self._gateway.config.period_sources
+        return emissions.HourlyEmissions(self._book, self._gateway.owner, self._zone, periodic)
 
     async def snapshot(self) -> Snapshot:
         """Everything at this instant."""
@@ -131,20 +143,16 @@ class View:
         streams = {share.stream for share in found.streams} | {
             source.section.stream for source in sources
         }
+        periodic = emissions.latest_periods(self._book, self._gateway.owner, config, device, now_ms)
         return DeviceDetail(
             device=self._device(found, latest, now_ms),
             streams=tuple(self._stream(found, stream) for stream in sorted(streams)),
-            sources=tuple(
-                SourceView(
-                    id=source.id,
-                    name=source.section.name,
-                    kind=source.section.kind,
-                    stream=source.section.stream,
-                    share=source.section.share,
-                    factor=source.factor,
-                    factor_source=self._factor_sources.of(source.factor),
-                )
-                for source in sources
+            sources=(
+                *(self._source(source.section, source.factor) for source in sources),
+                *(
+                    self._source(config.period_sources[one.source].section, one.factor)
+                    for one in periodic
+                ),
             ),
             windows=tuple(
                 window
@@ -155,7 +163,20 @@ class View:
                 emission
                 for emission in reversed(self._book.current_emissions(self._gateway.owner, span))
                 if emission.source in {source.id for source in sources}
-            ),
+            )
+            + tuple(periodic),
+        )
+
+    def _source(self, section: Source, factor: FactorRef) -> SourceView:
+        return SourceView(
+            id=section.id,
+            name=section.name,
+            kind=section.kind,
+            stream=section.stream,
+            share=section.share,
+            factor=factor,
+            factor_source=self._factor_sources.of(factor),
+            period="" if section.stream else section.period,
         )
 
     async def windows(self, query: WindowQuery) -> Sequence[Window]:

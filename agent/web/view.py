@@ -194,6 +194,7 @@ class SourceView:
     share: float
     factor: FactorRef
     factor_source: str = ""  # document and table the value is taken from
+    period: str = ""  # «day» or «month» where it is computed once per period, without a stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,6 +343,7 @@ class EmissionRow:
     lower: float | None
     upper: float | None
     estimated_share: float
+    spread_share: float = 0.0  # from records of a longer period, divided evenly over time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
