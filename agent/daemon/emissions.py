@@ -19,7 +19,6 @@ from agent.web.view import (
     Period,
 )
 
-
 PERIODS_SHOWN_MS = 100 * DAY_MS  # a month's record may come two months late
 
 
