@@ -181,6 +181,35 @@ def export(database: Path, key_file: Path, folder: Path, as_json: bool) -> None:
         click.echo(f"{done.batches} batches in {len(done.files)} files in {done.folder}")
 
 
+@ledger.command("publish-factors")
+@DATABASE
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--issuer-key", help='Public key of its issuer ("ed25519:…"), to check it by.')
+@json_option
+def publish_factors(database: Path, file: Path, issuer_key: str | None, as_json: bool) -> None:
+    """Send a factor pack FILE to every enrolled gateway, now and whenever one comes up.
+
+    A gateway takes it up only if it knows the issuer's key, and somebody there approves it.
+    """
+    from agent.clock import SystemClock
+    from agent.core.chain import PublicKey
+    from agent.ledger.factor_packs import publish
+
+    key = None if issuer_key is None else PublicKey.from_text(issuer_key)
+    data = file.read_bytes()
+    opened = _open_existing(database)
+    try:
+        pack, new = publish(opened, data, key, SystemClock().now_ms())
+    finally:
+        opened.close()
+    if as_json:
+        report = {"hash": pack.hash, "issuer": pack.issuer, "serial": pack.serial, "new": new}
+        click.echo(json.dumps(report | {"key": pack.key_id}, ensure_ascii=False))
+    else:
+        word = "is published" if new else "was published before"
+        click.echo(f"{pack.hash[:12]} of {pack.issuer}, no. {pack.serial}, {word}")
+
+
 def _open_existing(path: Path) -> Database:
     """A ledger that is there: looking at one never makes one."""
     from agent.ledger.database import open_ledger

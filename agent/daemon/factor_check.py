@@ -21,7 +21,7 @@ from agent.config.check_factors import LEDGER, is_address
 from agent.config.factor_pack import MAX_PACK_BYTES, FactorPack, open_pack
 from agent.config.factors import site_factors_dir
 from agent.core.chain import PublicKey
-from agent.core.errors import StoreError, TanshuError
+from agent.core.errors import ProofError, StoreError, TanshuError
 from agent.core.model import Event
 from agent.core.timebase import local_date, local_day
 from agent.daemon.factor_desk import FactorDesk
@@ -186,9 +186,13 @@ class FactorCheck:
             self.desk.reached(source)
         now_ms = self._gateway.clock.now_ms()
         for pack, summary, origin in sorted(found, key=lambda one: one[0].serial):
-            events = self.desk.stage(pack, summary, origin, now_ms)
+            try:
+                events = self.desk.stage(pack, summary, origin, now_ms)
+            except ProofError as error:
+                self._refused(f"{origin} {pack.hash[:12]}", str(error), tally)
+                continue
             self._tell(events)
-            if any(event.code == "factors.staged" for event in events):
+            if events:
                 tally.staged.append(pack.hash)
 
     async def _foresee(self, staged: Sequence[str]) -> None:

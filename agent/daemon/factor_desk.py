@@ -12,7 +12,7 @@ from agent.book.sqlite import SqliteBook
 from agent.config.factor_install import install, prepare
 from agent.config.factor_pack import FactorPack, open_pack, reopen_pack
 from agent.core.chain import PublicKey
-from agent.core.errors import ProofError, UsageError
+from agent.core.errors import UsageError
 from agent.core.model import Event, Severity
 from agent.store.factor_packs import APPROVED, REJECTED, FactorPacks, StoredPack
 from agent.store.state import Audit
@@ -42,15 +42,16 @@ class FactorDesk:
     def stage(
         self, pack: FactorPack, summary: Sequence[Mapping[str, Any]], origin: str, now_ms: int
     ) -> list[Event]:
-        """Let a verified pack wait for approval; nothing if it is known, told once if refused."""
-        try:
-            with self._database.transaction():
-                if not self.packs.stage(pack, summary, origin, now_ms):
-                    return []
-                event = self._event("factors.staged", pack.hash, now_ms, _told(pack, summary))
-                self._book(event)
-        except ProofError as error:
-            return self.refuse(f"{pack.issuer} {pack.hash[:12]}", str(error), now_ms)
+        """Let a verified pack wait for approval; nothing if it is known.
+
+        Raises:
+            ProofError: its key has issued this serial with another content, or a newer one.
+        """
+        with self._database.transaction():
+            if not self.packs.stage(pack, summary, origin, now_ms):
+                return []
+            event = self._event("factors.staged", _short(pack.hash), now_ms, _told(pack, summary))
+            self._book(event)
         return [event]
 
     def refuse(self, subject: str, reason: str, now_ms: int) -> list[Event]:
@@ -91,7 +92,7 @@ class FactorDesk:
         if found.state != APPROVED:
             pack = open_pack(self.packs.body(found.hash), keys)
             prepare(self._folder, pack.sets)
-            event = self._event("factors.approved", found.hash, now_ms, by)
+            event = self._event("factors.approved", _short(found.hash), now_ms, by)
             with self._database.transaction() as connection:
                 self.packs.decide(found, APPROVED, by, note, now_ms)
                 Audit(connection).record(
@@ -110,7 +111,7 @@ class FactorDesk:
         """
         by, why = _line("by", by), _line("why", why)
         found = self.packs.find(digits)
-        event = self._event("factors.rejected", found.hash, now_ms, f"{by}: {why}")
+        event = self._event("factors.rejected", _short(found.hash), now_ms, f"{by}: {why}")
         with self._database.transaction() as connection:
             self.packs.decide(found, REJECTED, by, why, now_ms)
             Audit(connection).record(now_ms, by, "factors.reject", found.hash, _detail(found, why))
@@ -137,7 +138,7 @@ class FactorDesk:
         return Event(
             time_ms=now_ms,
             code=code,
-            subject=subject if " " in subject or "/" in subject else subject[:12],
+            subject=subject,
             severity=Severity.WARNING if waits else Severity.INFO,
             detail=detail,
         )
@@ -197,6 +198,10 @@ def _told(pack: FactorPack, summary: Sequence[Mapping[str, Any]]) -> str:
     sets = ", ".join(f"{one['kind']} {one['id']}" for one in summary)
     changed = sum(one["changed"] + one["added"] + one["removed"] for one in summary)
     return f"issuer={pack.issuer}; serial={pack.serial}; rows={changed}; sets={sets}"
+
+
+def _short(digest: str) -> str:
+    return digest[:12]
 
 
 def _detail(pack: StoredPack, note: str) -> str:

@@ -133,6 +133,16 @@ CREATE TABLE events (
   detail TEXT NOT NULL
 ) STRICT;
 
+CREATE TABLE factor_packs (
+  id INTEGER PRIMARY KEY,
+  hash TEXT NOT NULL UNIQUE,
+  key_id TEXT NOT NULL,
+  issuer TEXT NOT NULL,
+  serial INTEGER NOT NULL,
+  published_ms INTEGER NOT NULL,
+  body BLOB NOT NULL
+) STRICT;
+
 CREATE TABLE factors (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL,

@@ -21,6 +21,7 @@ from agent.core.model import Receipt
 from agent.core.ports import Clock
 from agent.core.receipt import encode_receipt
 from agent.ledger.database import open_ledger
+from agent.ledger.factor_packs import PackCourier
 from agent.ledger.intake import Delivery, Intake, Refusal
 from agent.ledger.muffle import Muffle
 from agent.ledger.storage import LedgerStorage, Notice
@@ -115,6 +116,7 @@ class LedgerWorker:
             receive_maximum=RECEIVE_MAXIMUM,
             patience=patience or Patience(),
         )
+        self._courier = PackCourier(database, self._connection)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until told to stop; a round that has begun is committed and answered.
@@ -126,7 +128,9 @@ class LedgerWorker:
             async with asyncio.TaskGroup() as tasks:
                 connection = tasks.create_task(self._connection.run(), name="ledger mqtt")
                 intake = tasks.create_task(self._serve(), name="ledger intake")
+                courier = tasks.create_task(self._courier.run(), name="ledger packs")
                 await stop.wait()
+                courier.cancel()
                 intake.cancel()
                 connection.cancel()
         except ExceptionGroup as group:
@@ -189,6 +193,7 @@ class LedgerWorker:
             with self.database.transaction():
                 for notice in known:
                     self._storage.keep_notice(notice)
+        self._courier.announced(notice.owner for notice in known if notice.topic == "birth")
 
     def _send(self, receipt: Receipt) -> None:
         """Publish a receipt; if that fails, the gateway asks again by sending again."""

@@ -38,7 +38,10 @@ class Desk(FactorDesk):
 
     def put(self, data: bytes, now_ms: int = NOW_MS) -> str:
         opened = open_pack(data, KEYS)
-        self.stage(opened, summary_of(differences(opened)), "/mnt/share", now_ms)
+        try:
+            self.stage(opened, summary_of(differences(opened)), "/mnt/share", now_ms)
+        except ProofError as error:
+            self.refuse(opened.hash, str(error), now_ms)
         return opened.hash
 
     def states(self) -> dict[int, str]:
