@@ -17,6 +17,9 @@ EXACT_BELOW_S = 600
 _PAIR = re.compile(r"(\w+)=(\S+)")
 _NO_REPLY = re.compile(r"(?P<where>\S+): no reply\b")
 _STAGED = re.compile(r"issuer=(?P<issuer>.*); serial=(?P<serial>\d+); rows=(?P<n>\d+); sets=.*")
+_LACKING = re.compile(
+    r"(?P<name>\S+) has no (?P<what>entry|value|count|result)(?: for (?P<hours>\S+) h)?.*"
+)
 _RELOADED = re.compile(r"(?P<former>\w+) → (?P<now>\w+), restarted: (?P<buses>.*)")
 
 Values = Mapping[str, str]
@@ -97,6 +100,23 @@ def _recalculated(detail: str, say: Presenter) -> Values | None:
         return None
 
 
+def _lacking(detail: str, say: Presenter) -> Values | None:
+    keys = {
+        "entry": "lacking.entry",
+        "value": "lacking.value",
+        "count": "lacking.count",
+        "result": "lacking.result",
+    }
+    period, _, reasons = detail.partition(": ")
+    found = [_LACKING.fullmatch(reason) for reason in reasons.split("; ")]
+    words = [
+        say.text(keys[one["what"]], name=one["name"], hours=one["hours"] or "")
+        for one in found
+        if one
+    ]
+    return {"period": period, "reasons": "; ".join(words)} if all(found) else None
+
+
 def _no_reply(detail: str, say: Presenter) -> Values | None:
     found = _NO_REPLY.match(detail)
     return found.groupdict() if found else None
@@ -125,5 +145,6 @@ _READERS: Mapping[str, Callable[[str, Presenter], Values | None]] = {
     "emissions.recalculated": _recalculated,
     "factors.staged": _staged,
     "meter.dead": _no_reply,
+    "source.no_period_value": _lacking,
     "config.reloaded": _reloaded,
 }
