@@ -25,11 +25,13 @@ from agent.web import metrics, openapi, params
 from agent.web.activity import ActivityEndpoints
 from agent.web.assets import load_assets
 from agent.web.computed import ComputedEndpoints
+from agent.web.computed_view import BalanceQuery
 from agent.web.factors import FactorEndpoints
 from agent.web.live import LiveFrames, Subject, live_messages
 from agent.web.manual import ManualEndpoints
 from agent.web.pages import Pages, templates
 from agent.web.present import site_zone
+from agent.web.quality import QualityEndpoints
 from agent.web.recent import RecentView
 from agent.web.reports import ReportEndpoints
 from agent.web.texts import Scope as PageScope
@@ -40,6 +42,7 @@ COOKIE_AGE_S = 365 * 24 * 3600
 LIVE_CONNECTIONS = 100
 EVENTS_ON_PAGE = 200
 EVENTS_DAYS = 7
+BALANCES_ON_PAGE = 200
 BATCHES_ON_PAGE = 50
 DAY_MS = 86_400_000
 
@@ -114,7 +117,12 @@ class Endpoints:
 
     async def buses(self, request: Request) -> Response:
         snapshot = await self.recent.snapshot()
-        return self.html(request, self.pages_for(request).buses(snapshot))
+        now_ms = snapshot.site.now_ms
+        days = BalanceQuery(
+            from_ms=max(0, now_ms - DAY_MS), to_ms=now_ms + 1, limit=BALANCES_ON_PAGE
+        )
+        balances = await self.recent.view.computed.balances(days)
+        return self.html(request, self.pages_for(request).buses(snapshot, balances))
 
     async def delivery(self, request: Request) -> Response:
         snapshot = await self.recent.snapshot()
@@ -260,6 +268,7 @@ class Endpoints:
             *ActivityEndpoints(recent=self.recent).routes(),
             *ManualEndpoints(recent=self.recent).routes(),
             *ComputedEndpoints(recent=self.recent).routes(),
+            *QualityEndpoints(recent=self.recent).routes(),
             *ReportEndpoints(recent=self.recent, pages_for=self.pages_for, html=self.html).routes(),
             *FactorEndpoints(recent=self.recent, pages_for=self.pages_for, html=self.html).routes(),
             Route("/api/v1/live", self.live),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from agent.core.model import Event
 from agent.web.present import NONE, Presenter, number, unit_label
@@ -64,22 +65,35 @@ def _register(detail: str, say: Presenter) -> Values | None:
         return None
 
 
-def _replaced(detail: str, say: Presenter) -> Values | None:
-    pairs = dict(_PAIR.findall(detail))
-    try:
-        unit = unit_label(pairs["unit"])
-        return {name: f"{pairs[name]} {unit}" for name in ("old_end", "new_start")}
-    except KeyError:
-        return None
+def _amounts(**names: str) -> Callable[[str, Presenter], Values | None]:
+    """A reader of amounts with one unit: placeholders by the keys of the detail."""
+
+    def read(detail: str, say: Presenter) -> Values | None:
+        pairs = dict(_PAIR.findall(detail))
+        try:
+            unit = unit_label(pairs["unit"])
+            return {shown: f"{pairs[key]} {unit}" for shown, key in names.items()}
+        except KeyError:
+            return None
+
+    return read
 
 
-def _coarse(detail: str, say: Presenter) -> Values | None:
+_replaced = _amounts(old_end="old_end", new_start="new_start")
+_coarse = _amounts(step="step", register="register")
+_witnesses = _amounts(counted="counted", integral="integral")
+_repaired = _amounts(former="from", now="to")
+
+
+def _revised(detail: str, say: Presenter) -> Values | None:
+    amounts = _amounts(before="before", after="after")(detail, say)
     pairs = dict(_PAIR.findall(detail))
-    try:
-        unit = unit_label(pairs["unit"])
-        return {name: f"{pairs[name]} {unit}" for name in ("step", "register")}
-    except KeyError:
-        return None
+    return None if amounts is None or "windows" not in pairs else {**amounts, "n": pairs["windows"]}
+
+
+def _doubted(detail: str, say: Presenter) -> Values | None:
+    pairs = dict(_PAIR.findall(detail))
+    return {"value": pairs["value"]} if "value" in pairs else None
 
 
 def _jitter(detail: str, say: Presenter) -> Values | None:
@@ -96,6 +110,41 @@ def _recalculated(detail: str, say: Presenter) -> Values | None:
             "before": number(change["before_kgco2e"]),
             "after": number(change["after_kgco2e"]),
         }
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _overdue(detail: str, say: Presenter) -> Values | None:
+    pairs = dict(_PAIR.findall(detail))
+    try:
+        due = datetime.fromisoformat(pairs["due"])
+        return {"time": say.time(round(due.timestamp() * 1000)), "n": pairs["missed"]}
+    except (KeyError, ValueError):
+        return None
+
+
+def _adjusted(detail: str, say: Presenter) -> Values | None:
+    try:
+        change = json.loads(detail)
+        return {
+            "month": str(change["month"]),
+            "before": number(change["before_kgco2e"]),
+            "after": number(change["after_kgco2e"]),
+            "author": str(change["author"]),
+        }
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _verified(detail: str, say: Presenter) -> Values | None:
+    try:
+        change = json.loads(detail)
+        unit = unit_label(change["unit"])
+        before, after = (
+            NONE if change[name] is None else f"{change[name]:.10g} {unit}"
+            for name in ("before", "after")
+        )
+        return {"before": before, "after": after, "author": str(change["author"])}
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -132,6 +181,27 @@ def _staged(detail: str, say: Presenter) -> Values | None:
     return found.groupdict() if found else None
 
 
+_balanced = _amounts(master="master", below="below", unmetered="unmetered")
+
+
+def _outside(detail: str, say: Presenter) -> Values | None:
+    pairs = dict(_PAIR.findall(detail))
+    return {"inputs": pairs["inputs"].replace(",", ", ")} if "inputs" in pairs else None
+
+
+def _fitted(detail: str, say: Presenter) -> Values | None:
+    try:
+        fitted = json.loads(detail)
+        return {
+            "version": str(fitted["version"]),
+            "r2": number(fitted["model"]["r2"], decimals=3),
+            "n": str(fitted["model"]["rows"]),
+            "by": str(fitted["by"]),
+        }
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
 _READERS: Mapping[str, Callable[[str, Presenter], Values | None]] = {
     "gap.closed": _gap,
     "counter.wrap": _register,
@@ -140,10 +210,24 @@ _READERS: Mapping[str, Callable[[str, Presenter], Values | None]] = {
     "counter.replaced_perhaps": _replaced,
     "meter.replaced": _replaced,
     "counter.coarse": _coarse,
+    "counter.stuck": _witnesses,
+    "counter.disagrees": _witnesses,
+    "windows.revised": _revised,
+    "reading.repaired": _repaired,
+    "reading.spike": _doubted,
+    "reading.range": _doubted,
+    "reading.stuck": _doubted,
     "counter.transient_zero": _register,
     "counter.jitter": _jitter,
     "emissions.recalculated": _recalculated,
+    "manual.overdue": _overdue,
+    "report.adjusted": _adjusted,
+    "windows.verified": _verified,
     "factors.staged": _staged,
+    "balance.unmetered": _balanced,
+    "balance.overcounted": _balanced,
+    "indirect.out_of_domain": _outside,
+    "model.fitted": _fitted,
     "meter.dead": _no_reply,
     "source.no_period_value": _lacking,
     "config.reloaded": _reloaded,

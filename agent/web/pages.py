@@ -10,11 +10,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from agent.config.language import LANGUAGES, Language
+from agent.core.balance import Verdict
 from agent.core.model import Emission, Event, Window
 from agent.core.report.month import Month
 from agent.web import chart
 from agent.web.abnormal import abnormal_now, last_good_ms
 from agent.web.assets import Assets
+from agent.web.computed_view import BalanceRow
 from agent.web.event_text import event_detail
 from agent.web.factor_view import FactorPackView
 from agent.web.present import (
@@ -40,6 +42,7 @@ from agent.web.view import (
     BatchView,
     BusState,
     DeviceDetail,
+    DeviceState,
     DeviceView,
     EmissionTotals,
     Snapshot,
@@ -60,6 +63,18 @@ TARGET_SHAPES = {
     TargetState.CONNECTING: "○",
     TargetState.DOWN: "◆",
     TargetState.REFUSED: "▲",
+}
+VERDICT_SHAPES = {
+    Verdict.CLOSED: "",
+    Verdict.UNMETERED: "◆",
+    Verdict.OVERCOUNTED: "▲",
+    Verdict.UNDECIDED: "○",
+}
+VERDICT_STATES = {
+    Verdict.CLOSED: DeviceState.OK,
+    Verdict.UNMETERED: DeviceState.STALE,
+    Verdict.OVERCOUNTED: DeviceState.DEAD,
+    Verdict.UNDECIDED: DeviceState.WAITING,
 }
 SEVERITY_SHAPES = {"alarm": "▲", "warning": "◆", "info": ""}
 
@@ -110,6 +125,8 @@ def templates(assets: Assets) -> Environment:
         "bus_shapes": BUS_SHAPES,
         "target_shapes": TARGET_SHAPES,
         "severity_shapes": SEVERITY_SHAPES,
+        "verdict_shapes": VERDICT_SHAPES,
+        "verdict_states": VERDICT_STATES,
     }
     return environment
 
@@ -148,8 +165,8 @@ class Pages:
             stream_units={stream.id: stream.unit for stream in detail.streams},
         )
 
-    def buses(self, snapshot: Snapshot) -> str:
-        return self._render("buses.html", Scope.BUSES, snapshot)
+    def buses(self, snapshot: Snapshot, balances: Sequence[BalanceRow]) -> str:
+        return self._render("buses.html", Scope.BUSES, snapshot, balances=balances)
 
     def delivery(self, snapshot: Snapshot, batches: Sequence[BatchView]) -> str:
         return self._render(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from agent.core.balance import Verdict
 from agent.core.errors import Fault, StoreError
 from agent.core.model import (
     Emission,
@@ -17,6 +18,7 @@ from agent.core.model import (
     Window,
 )
 from agent.core.report.month import Month
+from agent.web import computed_view as c
 from agent.web import view as v
 from agent.web.report_view import ReportForm, ReportMonth, ReviewOutcome, ReviewSubmission
 
@@ -578,6 +580,51 @@ BROKEN = replace(
 )
 
 
+def balance_row(verdict: Verdict, unmetered: float | None) -> c.BalanceRow:
+    master = c.BalancePart(stream="em-1.energy", amount=1000.0, half_90=9.5, whole=True)
+    part = c.BalancePart(stream="em-2.energy", amount=950.0, half_90=9.0, whole=True)
+    return c.BalanceRow(
+        start_ms=NOW_MS - 86_400_000,
+        end_ms=NOW_MS,
+        unit="kWh",
+        master=master,
+        parts=(part,),
+        below=950.0,
+        unmetered=unmetered,
+        unmetered_share=None if unmetered is None else unmetered / 1000,
+        lower=None if unmetered is None else unmetered - 13,
+        upper=63.0,
+        verdict=verdict,
+        class_assumed=("em-2",),
+    )
+
+
+@dataclass
+class FakeComputed:
+    """Two balances, and models that are only counted."""
+
+    asked: list[object]
+
+    async def balances(self, query: c.BalanceQuery) -> Sequence[c.BalanceRow]:
+        self.asked.append(query)
+        rows = [balance_row(Verdict.UNMETERED, 50.0), balance_row(Verdict.UNDECIDED, None)]
+        return rows[: query.limit]
+
+    async def models(self, stream: str | None) -> Sequence[c.ModelRow]:
+        self.asked.append(stream)
+        return ()
+
+    async def add_model(self, submission: c.ModelSubmission) -> c.ModelRow:
+        self.asked.append(submission)
+        return c.ModelRow(
+            stream=submission.stream,
+            version=1,
+            since_ms=submission.since_ms or NOW_MS,
+            fitted_ms=NOW_MS,
+            model=submission.model,
+        )
+
+
 @dataclass
 class FakeView:
     """Serves a snapshot that a test may exchange; ``broken`` makes every call fail."""
@@ -656,6 +703,11 @@ class FakeView:
             reviewed_ms=NOW_MS,
             settled=submission.settled,
         )
+
+    @property
+    def computed(self) -> FakeComputed:
+        self._check()
+        return FakeComputed(asked=self.asked)
 
     def _check(self) -> None:
         if self.bug:
