@@ -21,7 +21,7 @@ from agent.book.ports import Owner, Span
 from agent.book.report_rows import ReportRows
 from agent.book.sqlite import SqliteBook
 from agent.config.accounting import Accounting, accounting
-from agent.config.factors import library
+from agent.config.factors import usable_library
 from agent.config.faults import Faults
 from agent.config.period_inventory import PeriodResult, computed
 from agent.config.rules import rules_named
@@ -133,12 +133,17 @@ class PeriodSources:
         )
         return Span(from_ms=start_ms, to_ms=end_ms)
 
+    def label(self, plan: PeriodSource, period: Span) -> str:
+        """The day «2026-07-01» or month «2026-07» of a period."""
+        day = local_date(period.from_ms, self._zone)
+        return day.isoformat() if plan.section.period == "day" else f"{day:%Y-%m}"
+
     @property
     def basis(self) -> Accounting:
         """Rules and factors, read when the first period is computed."""
         if self._held is None:
             rules = rules_named(self._config.site.rules)
-            self._held = accounting(self._config.site, rules, library(), self._zone)
+            self._held = accounting(self._config.site, rules, usable_library()[0], self._zone)
         return self._held
 
     def _latest(
@@ -163,7 +168,8 @@ class PeriodSources:
         """What the figures of a source depend on besides its data."""
         if plan.id not in self._signatures:
             site = self._config.site
-            told = (plan.section, plan.table, plan.feeds, site.rules, site.gwp, library().version)
+            version = self.basis.library.version
+            told = (plan.section, plan.table, plan.feeds, site.rules, site.gwp, version)
             self._signatures[plan.id] = hashlib.sha256(repr(told).encode()).hexdigest()
         return self._signatures[plan.id]
 
@@ -229,8 +235,8 @@ class PeriodSources:
     def _events(self, plan: PeriodSource, draft: Draft, now_ms: int) -> list[Event]:
         if not draft.reasons:
             return []
-        day = local_date(draft.emission.start_ms, self._zone)
-        label = day.isoformat() if plan.section.period == "day" else f"{day:%Y-%m}"
+        start_ms = draft.emission.start_ms
+        label = self.label(plan, Span(from_ms=start_ms, to_ms=draft.emission.end_ms))
         return [
             Event(
                 time_ms=now_ms,
