@@ -61,10 +61,16 @@ def foreseen(site: Path, folder: Path, files: Mapping[str, bytes]) -> list[Month
         StoreError: the gateway has no database yet.
         ConfigError: the site file cannot be used with them.
     """
+    with _candidate(folder, files):
+        return _foreseen(site)
+
+
+def _foreseen(site: Path) -> list[MonthChange]:
+    """Differences per source and month under the factors that there are now."""
+    from agent.pipeline.period_preview import preview_periods
     from agent.pipeline.recalculate import preview
 
-    with _candidate(folder, files):
-        config, faults = read_site(site)
+    config, faults = read_site(site)
     if config is None:
         raise ConfigError(tuple(fault for fault in faults if not fault.warning))
     store = config.path.parent / config.store.path
@@ -75,7 +81,8 @@ def foreseen(site: Path, folder: Path, files: Mapping[str, bytes]) -> list[Month
     connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
     try:
         owner = Owner(site=config.site.id, gateway=config.gateway.id)
-        return preview(config, owner, connection)
+        changes = preview(config, owner, connection)
+        return changes + preview_periods(config, owner, connection)
     finally:
         connection.close()
 
