@@ -17,6 +17,7 @@ from agent.config.site import SiteConfig
 from agent.core.errors import ConfigError, Fault, StoreError
 from agent.core.model import Event, Sample, Severity
 from agent.core.ports import Clock
+from agent.core.quality.screen import Screen
 from agent.daemon.drivers import build_driver, is_polled, is_subscribed
 from agent.daemon.wake import Wake
 from agent.pipeline.close import settle_ms
@@ -77,6 +78,7 @@ class Gateway:
 
     def _prepare(self, config: SiteConfig) -> Pipeline:
         """Register what a configuration names and build its pipeline."""
+        self._screen = screen_of(config)
         with self.database.transaction() as connection:
             self.readings.register_points(config.points)
             StreamStates(connection).register(config.streams, self.clock.now_ms())
@@ -197,6 +199,7 @@ class Gateway:
         """What a bus delivered: shown at once, written with the next cycle."""
         self.live.update(samples)
         self.recorder.put(samples)
+        self.recorder.doubt(self._screen.judge(samples))
 
     async def reload(self) -> None:
         """Read configuration and factors again; buses that did not change keep polling."""
@@ -249,6 +252,12 @@ class Gateway:
             )
         )
         self._log.info("config.reloaded", detail=detail)
+
+
+def screen_of(config: SiteConfig) -> Screen:
+    """The watch over all readings that windows and estimates are made from."""
+    loads = frozenset(stream.load for stream in config.metered.values() if stream.load)
+    return Screen(config.points, loads)
 
 
 def needs_restart(former: SiteConfig, config: SiteConfig) -> tuple[Fault, ...]:

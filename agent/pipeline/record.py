@@ -14,6 +14,7 @@ from agent.book.sqlite import SqliteBook
 from agent.core.errors import StoreError
 from agent.core.model import Event, Quality, Sample, Severity
 from agent.core.ports import Clock
+from agent.core.quality.screen import Doubt, Reason
 from agent.core.timebase import HOUR_MS
 from agent.pipeline.clock_trust import EARLIEST_PLAUSIBLE_MS, ClockTrust
 from agent.store.corrections import Corrections
@@ -30,6 +31,7 @@ CYCLE_NS = 1_000_000_000
 MOST_BUFFERED = 500_000
 MOST_EVENTS = 10_000
 AHEAD_TOLERANCE_MS = 60_000
+TELL_AGAIN_MS = 24 * HOUR_MS  # a point that keeps spiking is told of once a day
 
 
 @dataclass(slots=True)
@@ -58,6 +60,8 @@ class Recorder:
         self._boot = boot
         self._samples: list[Sample] = []
         self._events: list[Event] = []
+        self._doubts: list[Doubt] = []
+        self._doubted: dict[tuple[str, Reason], int] = {}  # when it was last told
         self._begun: set[str] = set()
         self._log = structlog.get_logger("record")
         self.listeners: list[Callable[[Event], None]] = []
@@ -79,6 +83,18 @@ class Recorder:
                 else:
                     self.tally.missing += 1
 
+    def doubt(self, doubts: Sequence[Doubt]) -> None:
+        """Take doubts of readings that were put: they are stored as suspect, with the reason."""
+        for doubt in doubts:
+            if doubt.reason is not Reason.STUCK:
+                self._doubts.append(doubt)
+                self.tally.good -= 1
+                self.tally.suspect += 1
+            last_ms = self._doubted.get((doubt.point, doubt.reason))
+            if last_ms is None or doubt.time_ms - last_ms >= TELL_AGAIN_MS:
+                self._doubted[doubt.point, doubt.reason] = doubt.time_ms
+                self.report(_doubt_event(doubt))
+
     def report(self, event: Event) -> None:
         """Take an event; it is booked with the next cycle and told to whoever listens."""
         self._events.append(event)
@@ -95,6 +111,7 @@ class Recorder:
         change = self.trust.observe(self._clock.now_ms(), self._clock.monotonic_ns())
         samples, self._samples = self._samples, []
         events, self._events = self._events, []
+        doubts, self._doubts = self._doubts, []
         if not samples and not events and change is None:
             return 0
         try:
@@ -106,13 +123,15 @@ class Recorder:
                     placed = self._in_time(samples)
                     self._readings.append(placed)
                     self._join_sealed_hours(SealedArchive(connection), placed)
-                    self._note_late(Corrections(connection), placed)
+                    self._readings.doubt(doubts)
+                    self._note_late(Corrections(connection), placed, doubts)
                 else:
                     self._readings.append_unplaced(self._boot, samples)
                 book.add_events(self._owner, events)
         except StoreError as error:
             self._samples = (samples + self._samples)[-MOST_BUFFERED:]
             self._events = (events + self._events)[-MOST_EVENTS:]
+            self._doubts = (doubts + self._doubts)[-MOST_EVENTS:]
             self.trust.offset_ms = None  # what was seen of the clock was not written either
             self.volatile = len(self._samples)
             self._log.error("store.write_failed", error=str(error), held=self.volatile)
@@ -128,9 +147,14 @@ class Recorder:
             if archive.is_sealed(hour_ms):
                 archive.seal_hour(hour_ms)
 
-    def _note_late(self, corrections: Corrections, samples: Sequence[Sample]) -> None:
-        """Windows that were closed without these readings are to be cut again."""
+    def _note_late(
+        self, corrections: Corrections, samples: Sequence[Sample], doubts: Sequence[Doubt]
+    ) -> None:
+        """Windows closed without these readings, or with doubtful ones, are to be cut again."""
         late: dict[str, set[int]] = {}
+        for doubt in doubts:
+            if doubt.time_ms <= self.closed_to_ms:
+                late.setdefault(doubt.point, set()).add(doubt.time_ms)
         for sample in samples:
             if sample.time_ms <= self.closed_to_ms and sample.quality == Quality.GOOD:
                 late.setdefault(sample.point, set()).add(sample.time_ms)
@@ -190,3 +214,13 @@ class Recorder:
                 beat("record")
         finally:
             self.flush()
+
+
+def _doubt_event(doubt: Doubt) -> Event:
+    return Event(
+        time_ms=doubt.time_ms,
+        code=f"reading.{doubt.reason}",
+        subject=doubt.point,
+        severity=Severity.INFO,
+        detail=f"value={doubt.value:g}",
+    )

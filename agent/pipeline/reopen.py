@@ -22,7 +22,7 @@ from agent.core.model import Event, Provenance, Severity, StreamSpec, Window
 from agent.core.streamstate import StreamState
 from agent.core.timebase import DAY_MS, HOUR_MS, iso_utc
 from agent.core.windows import SHORT_GAP_MS, close_windows
-from agent.pipeline.booking import Booking
+from agent.pipeline.adjust import Cause, Revising
 from agent.pipeline.close import Closed, max_gap_ms
 from agent.store.corrections import Corrections
 from agent.store.history import History
@@ -61,7 +61,7 @@ class Reopener:
         self._metered = config.metered
         self._owner = owner
         self._readings = readings
-        self._booking = Booking(owner, config.sources.values())
+        self._revising = Revising(config, owner)
 
     def due(self, connection: Connection) -> Iterator[LateSpan]:
         """What has been noted, in spans that hold the store briefly."""
@@ -80,7 +80,7 @@ class Reopener:
         spec = self._metered.get(late.stream)
         _, text = StreamStates(connection).load().get(late.stream, (0, None))
         if spec is None or text is None:
-            return _closed(late, [], 0, ())
+            return Closed(until_ms=late.to_ms, windows=0, emissions=0, events=())
         spec = replace(spec, replacements=corrections.replacements().get(spec.id, ()))
         state = StreamState.from_json(text)
         book = SqliteBook(connection)
@@ -99,10 +99,16 @@ class Reopener:
             for key, window in sorted(made.items())
             if key in booked and _differs(window, booked[key])
         ]
-        windows, emissions = self._booking.add(book, drafts)
-        events = _events(spec, late, now_ms, booked, windows)
+        cause = Cause(reason="readings came late or were corrected", author="", now_ms=now_ms)
+        revised = self._revising.book(connection, drafts, cause)
+        events = _events(spec, late, now_ms, booked, drafts)
         book.add_events(self._owner, events)
-        return _closed(late, windows, len(emissions), events)
+        return Closed(
+            until_ms=late.to_ms,
+            windows=revised.windows,
+            emissions=revised.emissions,
+            events=(*events, *revised.events),
+        )
 
     def _beside(self, connection: Connection, stream: str, span: Span) -> Span:
         """The span widened to the nearest windows with readings in them on both sides."""
@@ -195,9 +201,3 @@ def _events(
             detail=detail,
         ),
     )
-
-
-def _closed(
-    late: LateSpan, windows: list[Window], emissions: int, events: tuple[Event, ...]
-) -> Closed:
-    return Closed(until_ms=late.to_ms, windows=len(windows), emissions=emissions, events=events)

@@ -19,6 +19,7 @@ from agent.core.model import Event, Severity
 from agent.core.ports import Clock
 from agent.core.timebase import DAY_MS, HOUR_MS, iso_utc, local_date, local_day
 from agent.pipeline.adjust import Revised
+from agent.pipeline.agreement import Agreement
 from agent.pipeline.balance import DailyBalance
 from agent.pipeline.calendar import CalendarJob, due_periods, run_each
 from agent.pipeline.close import Closed, Latest, WindowCloser
@@ -82,6 +83,12 @@ class Pipeline:
                 start_of=lambda time_ms: local_day(local_date(time_ms, zone), zone)[0],
                 next_start=lambda start_ms: local_day(local_date(start_ms, zone), zone)[1],
                 work=self._check_store,
+            ),
+            CalendarJob(
+                name="hour-agreement",
+                start_of=lambda time_ms: time_ms // HOUR_MS * HOUR_MS,
+                next_start=lambda start_ms: start_ms + HOUR_MS,
+                work=Agreement(config, owner, readings).check_hour,
             ),
             CalendarJob(
                 name="daily-balance",

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from agent.core.errors import StoreError
 from agent.core.model import Quality, Sample
+from agent.core.quality.screen import Doubt
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -88,6 +89,21 @@ class Readings:
                     sample.text or (sample.raw or None if sample.quality != Quality.GOOD else None),
                 )
                 for sample in samples
+            ],
+        )
+
+    def doubt(self, doubts: Iterable[Doubt]) -> None:
+        """Make stored readings suspect; their values stay, the reason stands in place of raw."""
+        points = self._points
+        self._connection.executemany(
+            "UPDATE readings SET quality = ?, raw = ? WHERE key = ? AND quality IS NULL",
+            [
+                (
+                    QUALITY_CODE[Quality.SUSPECT],
+                    doubt.reason.value,
+                    doubt.time_ms * KEY_SHIFT + points[doubt.point],
+                )
+                for doubt in doubts
             ],
         )
 
