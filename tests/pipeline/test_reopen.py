@@ -95,6 +95,7 @@ def test_a_reading_repaired_a_month_later_changes_only_what_it_touches(tmp_path:
     bench = Slow(tmp_path, FakeClock(MIDNIGHT_MS - HOUR_MS), step_s=900)
     wrong_h = 50.0
     bench.run(31 * 24, lambda hours: steady(hours) + (60 if abs(hours - wrong_h) < 0.01 else 0))
+    bench.close_due()
     before, former = bench.rows(), bench.current()
     assert before
     with bench.database.transaction() as connection:
