@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from agent.config import sections
@@ -12,8 +12,7 @@ from agent.config.factors import FactorNotFound, Library, library
 from agent.config.rules import Rules, rules_named
 from agent.config.site import SiteConfig
 from agent.config.source_factor import KG_PER_T, NM3_PER_UNIT, USER
-from agent.config.standard_coal import source_coal
-from agent.core.carbon.uncertainty import accuracy_class_uncertainty_pct
+from agent.config.standard_coal import period_coal, stream_coal
 from agent.core.checks.plausibility import Benchmark, FactorDefault
 from agent.core.model import FactorRef
 from agent.core.report.model import (
@@ -25,6 +24,20 @@ from agent.core.report.model import (
 )
 
 CEMS = "cems"
+COMPUTED = "computed"  # from a composition or an equation of the site's own
+_UNCERTAINTY_OF_KIND = {
+    "fuel": "fuel",
+    "electricity": "electricity",
+    "heat": "heat",
+    "nitric_acid": "n2o",
+    "adipic_acid": "n2o",
+    "wastewater": "waste",
+    "incineration": "waste",
+    "landfill": "waste",
+    "transport": "transport",
+    "cems": "measured",
+    "factor": "user",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,9 +171,15 @@ def _sources(
             carrier_zh=carrier.name_zh if carrier else "",
             carrier_en=carrier.name_en if carrier else "",
             counted=_counted(config, section),
-            uncertainty_activity_pct=_activity_pct(config, section, rules),
-            uncertainty_factor_pct=plan.uncertainty_factor_pct if plan else 0.0,
-            coal=source_coal(owner, section, stream.unit, rules, known) if stream else None,
+            uncertainty_activity_pct=rules.uncertainty_pct.activity
+            if section.uncertainty_activity_pct is None
+            else section.uncertainty_activity_pct,
+            uncertainty_factor_pct=plan.uncertainty_factor_pct
+            if plan
+            else _factor_pct(section, rules),
+            coal=stream_coal(owner, plan, stream.unit, rules, known)
+            if plan and stream
+            else period_coal(owner, section, rules, known),
         )
 
 
@@ -170,14 +189,13 @@ def _counted(config: SiteConfig, section: sections.Source) -> bool:
     return not (section.kind == CEMS and others - PURCHASED_ENERGY - {CEMS})
 
 
-def _activity_pct(config: SiteConfig, section: sections.Source, rules: Rules) -> float:
-    """What the file states, else by the class of the meter, else the rules' default."""
-    if section.uncertainty_activity_pct is not None:
-        return section.uncertainty_activity_pct
-    meter = config.meters.get(section.stream.partition(".")[0])
-    if meter is not None and meter.section.accuracy_class is not None:
-        return accuracy_class_uncertainty_pct(meter.section.accuracy_class)
-    return rules.uncertainty_pct.activity
+def _factor_pct(section: sections.Source, rules: Rules) -> float:
+    """Half of the 95 % interval of a period source's factor, in %: as stated, or by its kind."""
+    if section.uncertainty_factor_pct is not None:
+        return section.uncertainty_factor_pct
+    group = _UNCERTAINTY_OF_KIND.get(section.kind, "process")
+    default: float = getattr(rules.uncertainty_pct, group)
+    return default
 
 
 def _streams(config: SiteConfig) -> Iterator[StreamPlace]:
@@ -209,14 +227,10 @@ def factor_document(known: Library, ref: FactorRef) -> FactorDocument:
     set_id, _, own = origin.partition("+")
     if set_id == USER:
         return FactorDocument(status=USER)
-    kind, *words = name.split("/")
     for pack in known.packs:
-        if pack.set.id != set_id or pack.set.kind != kind or pack.set.version != ref.version:
+        if pack.set.id != set_id or pack.set.version != ref.version:
             continue
-        rows = [row for row in pack.rows if words and row.id == words[0]]
-        if len(words) > 1:
-            rows = [row for row in rows if not isinstance(row, Grid) or row.basis == words[1]]
-        row = rows[0] if rows else None
+        row = _row_of(pack.rows, name)
         return FactorDocument(
             standard=pack.set.standard,
             edition=pack.set.edition,
@@ -228,7 +242,17 @@ def factor_document(known: Library, ref: FactorRef) -> FactorDocument:
             status=USER if own else pack.set.status,
             source=pack.set.source,
         )
-    return FactorDocument()
+    return FactorDocument(status=COMPUTED if ref.version == USER else "")
+
+
+def _row_of(rows: Iterable[Named], name: str) -> Named | None:
+    """The row that a factor's name speaks of: a fuel, a grid with its basis, a parameter."""
+    kind, *words = name.split("/")
+    wanted = {kind, *words[:1], *(f"{kind.replace('_', '-')}-{word}" for word in words[:1])}
+    for row in rows:
+        if row.id in wanted and not (isinstance(row, Grid) and row.basis not in words):
+            return row
+    return None
 
 
 def _defaults(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from agent.config import sections
 from agent.config.factor_rows import FactorSet, Fuel, StandardCoal
 from agent.config.factors import FactorNotFound, Library
 from agent.config.rules import Rules
-from agent.config.site import SiteConfig
+from agent.config.site import SiteConfig, SourcePlan
 from agent.core.carbon.amounts import convert_amount
 from agent.core.carbon.standard_coal import tce_by_coefficient, tce_of_heat
 from agent.core.report.energy import CoalEquivalent
@@ -50,10 +52,47 @@ def document_of(origin: FactorSet) -> str:
     return f"{origin.standard}-{origin.edition} · {origin.table}"
 
 
-def source_coal(
-    owner: SiteConfig, section: sections.Source, unit: str, rules: Rules, known: Library
+def stream_coal(
+    owner: SiteConfig, plan: SourcePlan, unit: str, rules: Rules, known: Library
 ) -> CoalEquivalent | None:
     """The coal equivalent of one unit of a source's stream; None where it carries no energy.
+
+    Of steam and hot water that are metered by mass, the heat per tonne is what the emission per
+    tonne holds of the factor per GJ.
+    """
+    section = plan.section
+    if section.kind == "heat" and unit in ("t", "kg"):
+        tco2_per_gj = section.factor or known.heat(rules)[0].tco2_per_gj
+        gj = plan.factor.value / (tco2_per_gj * KG_PER_T)
+        return _scaled(_coal(owner, section, "GJ", rules, known), gj)
+    return _coal(owner, section, unit, rules, known)
+
+
+def period_coal(
+    owner: SiteConfig, section: sections.Source, rules: Rules, known: Library
+) -> CoalEquivalent | None:
+    """The coal equivalent of one unit of a period source, as its emissions name the unit."""
+    unit = {"electricity": "MWh", "heat": "GJ"}.get(section.kind, "")
+    if section.kind == "fuel" and section.fuel is not None:
+        unit = known.fuel(section.fuel, rules)[0].unit
+    return _coal(owner, section, unit, rules, known) if unit else None
+
+
+def _scaled(coal: CoalEquivalent | None, by: float) -> CoalEquivalent | None:
+    if coal is None:
+        return None
+    equivalent = coal.equivalent_kgce
+    return replace(
+        coal,
+        calorific_kgce=coal.calorific_kgce * by,
+        equivalent_kgce=None if equivalent is None else equivalent * by,
+    )
+
+
+def _coal(
+    owner: SiteConfig, section: sections.Source, unit: str, rules: Rules, known: Library
+) -> CoalEquivalent | None:
+    """The coal equivalent of one unit of a fuel, of electricity or heat.
 
     The equivalent value of electricity follows the coal that power supply took in the year; the
     site gives it. A fuel and heat count with their calorific value there, too.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -85,14 +85,31 @@ def unknown_source(source: str, gateway: str = "") -> SourcePlace:
 def _booked(
     place: SourcePlace, sums: Mapping[str, SourceSum], streams: Mapping[str, StreamSum]
 ) -> Booked:
+    found = sums.get(place.id) or nothing_booked(place.id)
+    if place.period:
+        amount, unit = period_activity(found)
+        place = replace(place, unit_of_stream=unit)
+        return Booked(place=place, sum=found, activity=amount, gap_share=0.0)
     stream = streams.get(place.stream)
     amount = None if stream is None else stream.figures.amount
     return Booked(
         place=place,
-        sum=sums.get(place.id) or nothing_booked(place.id),
+        sum=found,
         activity=None if amount is None else amount * place.share,
         gap_share=0.0 if stream is None else stream.half_90,
     )
+
+
+def period_activity(found: SourceSum) -> tuple[float | None, str]:
+    """The amount behind a source that is computed per period: emission by emission per unit.
+
+    None where a factor of 0 says nothing of the amount, or where units differ.
+    """
+    units = {part.ref.unit.partition("/")[2] for part in found.by_factor}
+    if len(units) != 1 or any(part.ref.value == 0 for part in found.by_factor):
+        return None, ""
+    parts = (float(part.mass.kgco2e) / part.ref.value for part in found.by_factor)
+    return math.fsum(parts), units.pop()
 
 
 def nothing_booked(source: str) -> SourceSum:
@@ -119,11 +136,11 @@ def half_95_kg(sources: Iterable[Booked]) -> float:
     for source in sources:
         place = source.place
         value = float(source.sum.mass.kgco2e)
-        if place.period:  # its amounts have no stream in the report: their errors came with it
+        terms.extend(_factor_terms(source))
+        if place.period:  # its amounts are no stream of the report: their errors came with it
             half = source.sum.half_90_kg / NINETY_OF_NINETY_FIVE
             terms.append(UncertainTerm(value=half, activity_pct=100.0, factor_pct=0.0))
             continue
-        terms.extend(_factor_terms(source))
         terms.append(
             UncertainTerm(
                 value=value,

@@ -166,7 +166,7 @@ def shown(value: Value, form: Form, decimals_t: int = 0) -> str:
         case Form.COUNT:
             return grouped(value, 0)
         case Form.FACTOR:
-            return repr(float(value)).removesuffix(".0")
+            return f"{float(value):.12g}"
         case Form.SHORT:
             return f"{float(value):.4g}"
         case _:

@@ -24,7 +24,7 @@ class Form(StrEnum):
     AMOUNT = "amount"
     PERCENT = "percent"  # a share of 0..1
     EXACT = "exact"  # kilograms to the milligram
-    FACTOR = "factor"  # all digits
+    FACTOR = "factor"  # all digits but the noise of binary fractions
     SHORT = "short"  # a coefficient to four figures
 
 

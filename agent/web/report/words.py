@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -33,13 +34,14 @@ SIGNED = frozenset(
 )
 CITING = frozenset({FindingCode.SECTOR, FindingCode.OWN_FACTOR})
 CHANGES_SHOWN = 4
+_ENGLISH = re.compile("[a-z]{3}")  # a row of a document that names its rows in English
 
 # How each kind of source is computed; the numbers are those of the 2013 guide where it has one.
 METHODS: Mapping[str, str] = {
     "fuel": "E = FC · NCV · CC · OF · 44/12  (2)",
     "electricity": "E = AD · EF  (13)",
     "heat": "E = AD · EF  (14)",
-    "carbon_balance": "E = [Σ AD·CC (in) − Σ AD·CC (out)] · 44/12  (8)",
+    "carbon_balance": "E = (Σᵢ ADᵢ·CCᵢ − Σₒ ADₒ·CCₒ) · 44/12  (8)",
     "carbonate": "E = Σ AD · EF · PUR  (9)",
     "nitric_acid": "E = Σ AD · EF · (1 − η·μ) · GWP  (10)",
     "adipic_acid": "E = Σ AD · EF · (1 − η·μ) · GWP  (11)",
@@ -63,11 +65,17 @@ class ReportWords:
     t: Language
     zone: ZoneInfo
     gateways: int = 1  # of the report; beside others a place names its own
+    names: Mapping[str, str] = field(default_factory=dict)  # of the sources, by id
 
     @classmethod
     def of(cls, report: MonthReport, language: Language) -> ReportWords:
         zone = ZoneInfo(report.site.timezone)
-        return cls(t=language, zone=zone, gateways=len(report.gateways))
+        return cls(
+            t=language,
+            zone=zone,
+            gateways=len(report.gateways),
+            names={source.place.id: source.place.name for source in report.sources},
+        )
 
     @property
     def chinese(self) -> bool:
@@ -115,7 +123,10 @@ class ReportWords:
 
     def document(self, document: FactorDocument) -> str:
         """Standard, edition, table and row."""
-        parts = (document.standard, document.edition, document.table, document.row)
+        row = document.row
+        if self.chinese and _ENGLISH.search(row):
+            row = document.name_zh
+        parts = (document.standard, document.edition, document.table, row)
         return self.cited(" · ".join(part for part in parts if part)) or NONE
 
     def cited(self, text: str) -> str:
@@ -125,7 +136,7 @@ class ReportWords:
     def factor(self, use: FactorUse) -> str:
         """What a factor is of."""
         name = use.document.name_zh if self.chinese else use.document.name_en
-        return name or self.t.named("status", use.document.status or "unknown")
+        return name or NONE
 
     def quoted(self, zh: str, en: str) -> str:
         return zh if self.chinese else en
@@ -178,9 +189,13 @@ class ReportWords:
         return f"{shown} (+{more})" if more > 0 else shown
 
     def _change(self, change: str) -> str:
-        """A changed figure with the parts of its path in words."""
+        """A changed figure with the parts of its path in words; a factor is told by its source."""
         path, colon, values = change.partition(": ")
-        named = (self.t.named("figure", part) for part in path.split(" › "))
+        group, *parts = path.split(" › ")
+        if parts and group in ("sources", "factors"):
+            source = parts[0].partition(" ")[0]
+            parts[0] = self.names.get(source) or parts[0]
+        named = (self.t.named("figure", part) for part in (group, *parts))
         return f"{' › '.join(named)}{colon}{values}"
 
     def worth(self, review: ReviewFigures) -> str:
