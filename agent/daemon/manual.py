@@ -28,6 +28,7 @@ from agent.store.evidence import EvidenceFolder
 from agent.store.state import Audit
 from agent.web.activity_view import ActivityRemark
 from agent.web.manual_view import (
+    ManualCounts,
     ManualOutcome,
     ManualQuery,
     ManualResult,
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from agent.daemon.service import Gateway
+
+
+COUNT_AGAIN_MS = 30_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +250,22 @@ class ManualEntryDesk:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self._counted: tuple[int, ManualCounts] | None = None  # when, and what came of it
+
+    def counts(self, now_ms: int) -> ManualCounts:
+        """How much people have to do, as of half a minute ago at most."""
+        if self._counted is None or not 0 <= now_ms - self._counted[0] < COUNT_AGAIN_MS:
+            gateway = self._gateway
+            tasks = tasks_of_gateway(
+                gateway.database.connection, gateway.owner, gateway.config, now_ms
+            )
+            counts = ManualCounts(
+                overdue=len(tasks.overdue),
+                names=tuple(dict.fromkeys(one.name for one in tasks.overdue)),
+                to_verify=len(tasks.to_verify),
+            )
+            self._counted = (now_ms, counts)
+        return self._counted[1]
 
     async def current(self, query: ManualQuery) -> Sequence[ManualEntry]:
         """Current entries of a span."""
@@ -261,6 +281,7 @@ class ManualEntryDesk:
         )
         if outcome.stored:
             gateway.wake.ring()
+            self._counted = None
         return outcome
 
     async def tasks(self) -> ManualTasks:
@@ -277,6 +298,7 @@ class ManualEntryDesk:
             gateway.database, gateway.owner, gateway.config, submission, self._now_ms()
         )
         gateway.wake.ring()
+        self._counted = None
         return outcome
 
     def _now_ms(self) -> int:

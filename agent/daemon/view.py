@@ -126,6 +126,7 @@ class View:
             ),
             alive=not silent,
             problems=(*self._problems(silent), *self._without_figure(latest, now_ms)),
+            to_do=self.manual.counts(now_ms),
             factor_packs=tuple(pack_view(pack) for pack in self._factors.desk.packs.waiting()),
         )
 
@@ -383,7 +384,7 @@ class View:
         return [
             _no_figure(source, self._gateway.config)
             for source in self._gateway.config.sources.values()
-            if source.id not in known
+            if source.id not in known and source.section.stream not in self._gateway.config.manual
         ]
 
     def _problems(self, silent: list[str]) -> tuple[Problem, ...]:

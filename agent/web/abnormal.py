@@ -41,6 +41,7 @@ def abnormal_now(snapshot: Snapshot, say: Presenter) -> tuple[Abnormal, ...]:
         *_buses(snapshot, say),
         *_devices(snapshot, say),
         *_targets(snapshot, say),
+        *_to_do(snapshot, say),
         *_factor_packs(snapshot, say),
     ]
     return tuple(sorted(entries, key=lambda entry: entry.severity is not Severity.ALARM))
@@ -152,6 +153,23 @@ def _targets(snapshot: Snapshot, say: Presenter) -> Iterator[Abnormal]:
             hint=hint,
             since_ms=target.problem.since_ms if target.problem else None,
             href="/delivery",
+        )
+
+
+def _to_do(snapshot: Snapshot, say: Presenter) -> Iterator[Abnormal]:
+    """Readings that people have not taken, and estimates that they have not verified."""
+    to_do = snapshot.to_do
+    if to_do.overdue:
+        yield Abnormal(
+            severity=Severity.WARNING,
+            title=say.text("manual.overdue", n=to_do.overdue),
+            what=say.text("list.and").join(to_do.names),
+        )
+    if to_do.to_verify:
+        yield Abnormal(
+            severity=Severity.WARNING,
+            title=say.text("manual.to_verify", n=to_do.to_verify),
+            hint=say.text("manual.to_verify_hint"),
         )
 
 

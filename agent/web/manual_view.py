@@ -115,6 +115,15 @@ class ManualTasks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ManualCounts:
+    """How much people have to do; ``names`` are the meters whose readings are overdue."""
+
+    overdue: int = 0
+    names: tuple[str, ...] = ()
+    to_verify: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerifySubmission:
     """What a person says of a task: its measured total, or that the estimate stands."""
 

@@ -85,7 +85,13 @@ def page_structure(scope: Scope, snapshot: Snapshot, detail: DeviceDetail | None
         for device in snapshot.devices
     ]
     events = [(event.time_ms, event.code, event.subject) for event in snapshot.events[:20]]
-    common = (snapshot.alive, snapshot.problems, snapshot.site.faults, snapshot.site.clock.state)
+    common = (
+        snapshot.alive,
+        snapshot.problems,
+        snapshot.to_do,
+        snapshot.site.faults,
+        snapshot.site.clock.state,
+    )
     if scope is Scope.OVERVIEW:
         waiting = [(pack.hash, pack.months is None) for pack in snapshot.factor_packs]
         chart = _chart_shape(snapshot.totals)

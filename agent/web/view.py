@@ -25,7 +25,8 @@ from agent.core.report.month import Month
 from agent.web.activity_view import ActivityOutcome, ActivityQuery, ActivitySubmission
 from agent.web.computed_view import ComputedView
 from agent.web.factor_view import FactorCheckOutcome, FactorDecisionSubmission, FactorPackView
-from agent.web.manual_view import ManualView
+from agent.web.manual_view import ManualCounts, ManualView
+from agent.web.quality_view import QualityView
 from agent.web.report_view import ReportForm, ReportMonth, ReviewOutcome, ReviewSubmission
 
 
@@ -328,6 +329,7 @@ class Snapshot:
     counts: Counts = field(default_factory=Counts)
     alive: bool = True
     problems: tuple[Problem, ...] = ()
+    to_do: ManualCounts = field(default_factory=ManualCounts)
     factor_packs: tuple[FactorPackView, ...] = ()  # those that wait for an approval
 
 
@@ -399,6 +401,11 @@ class GatewayView(Protocol):
     @property
     def computed(self) -> ComputedView:
         """Balances of the meter tree, and fitted models."""
+        ...
+
+    @property
+    def quality(self) -> QualityView:
+        """Data completeness, and corrections of meters."""
         ...
 
     @property
