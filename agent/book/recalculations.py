@@ -132,7 +132,7 @@ def emissions_and_recalculations_after(
 def _places(record: Emission | BulkRecalculation) -> int:
     if isinstance(record, Emission):
         return 1
-    return max(1, record.count // EMISSIONS_PER_PLACE, len(record.runs) // RUNS_PER_PLACE)
+    return max(-(-record.count // EMISSIONS_PER_PLACE), len(record.runs) // RUNS_PER_PLACE)
 
 
 def _add_record(connection: Connection, owner: Owner, record: BulkRecalculation) -> int:

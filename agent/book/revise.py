@@ -235,7 +235,7 @@ def book_revision(
     book, record = SqliteBook(connection), revision.record
     booked, figures = revision.booked, revision.figures
     numbers = np.array([book.add_factor(one.factor) for one in record.terms.eras], np.int64)
-    values = {
+    values: dict[str, Floats | Integers] = {
         "length_ms": booked.length_ms,
         "revision": booked.revision + 1,
         "kgco2": figures.kgco2,
