@@ -117,6 +117,9 @@ class Plant:
             now_ms,
         )
 
+    def events(self) -> Sequence[Event]:
+        return SqliteBook(self.database.connection).events(OWNER, EVERYTHING, 1000)
+
     def close(self) -> None:
         self.database.close()
 
