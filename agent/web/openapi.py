@@ -11,10 +11,19 @@ from agent.core.activity import ActivityEntry, ActivityKind
 from agent.core.activity_read import FIELDS
 from agent.core.model import Event, Window
 from agent.core.report.model import Decision, Department
-from agent.web import activity_view, computed_view, factor_view, manual_view, report_view, view
+from agent.web import (
+    activity_view,
+    computed_view,
+    factor_view,
+    manual_view,
+    quality_view,
+    report_view,
+    view,
+)
 from agent.web.computed_openapi import post_model
 from agent.web.manual_openapi import post_readings, post_verification
 from agent.web.params import LIMIT_DEFAULT, LIMIT_MOST
+from agent.web.quality_openapi import post_correction
 
 Schema = dict[str, Any]
 
@@ -159,6 +168,11 @@ ANSWERS: dict[str, tuple[type, str, tuple[str, ...]]] = {
         "Readings that are overdue, and estimates to verify",
         (),
     ),
+    "/api/v1/completeness": (
+        quality_view.CompletenessAnswer,
+        "Data completeness of the site's days or months that the span touches",
+        ("by:completeness", "period:completeness", "from", "to"),
+    ),
     "/api/v1/reports": (Reports, "Months with booked emissions, newest first", ()),
 }
 
@@ -187,6 +201,14 @@ PARAMETERS: dict[str, tuple[str, Schema]] = {
         "Length of the periods",
         {"type": "string", "enum": list(computed_view.BalancePeriod), "default": "day"},
     ),
+    "by:completeness": (
+        "Whose time",
+        {"type": "string", "enum": list(quality_view.CompletenessBy), "default": "meter"},
+    ),
+    "period:completeness": (
+        "Length of the periods",
+        {"type": "string", "enum": list(quality_view.CompletenessPeriod), "default": "day"},
+    ),
     "scope": ("Page the values are for", {"type": "string"}),
     "lang": ("Language of the texts", {"type": "string", "enum": ["zh-CN", "en"]}),
 }
@@ -201,6 +223,7 @@ def description(version: str) -> Schema:
         manual_view.VerifyOutcome,
         computed_view.ModelSubmission,
         computed_view.ModelRow,
+        quality_view.Corrected,
         factor_view.FactorCheckOutcome,
         factor_view.FactorPackView,
         report_view.ReviewOutcome,
@@ -220,6 +243,7 @@ def description(version: str) -> Schema:
     paths["/api/v1/models"]["post"] = post_model(
         of[computed_view.ModelSubmission], of[computed_view.ModelRow], refusal
     )
+    paths["/api/v1/corrections"] = {"post": post_correction(of[quality_view.Corrected], refusal)}
     paths["/api/v1/manual"]["post"] = post_readings(
         of[manual_view.ManualOutcome], of[manual_view.ManualNotStored], refusal
     )
