@@ -13,13 +13,15 @@ from agent.book.ports import Owner, Span
 from agent.book.report_rows import ReportRows
 from agent.book.report_series import Series, labelled_series, placed_sources, placed_streams
 from agent.book.reviews import reviewed_figures, reviews_of
+from agent.book.sqlite import SqliteBook
 from agent.config.report_site import ReportReference
 from agent.core.activity import KIND_RULES, ActivityEntry
 from agent.core.activity_sums import amounts
 from agent.core.checks import completeness, plausibility, review
+from agent.core.checks.balance import BALANCE_EVENTS, balance_findings
 from agent.core.checks.finding import Finding, FindingCode
 from agent.core.checks.plausibility import Past
-from agent.core.model import Severity
+from agent.core.model import Event, Severity
 from agent.core.report import figures as figure
 from agent.core.report.energy import energy_figures, product_figures
 from agent.core.report.model import (
@@ -109,8 +111,18 @@ def month_report(
         connection,
         owners,
         report,
-        list(_findings(reference, report, booked, former, before, now_ms)),
+        [
+            *_findings(reference, report, booked, former, before, now_ms),
+            *balance_findings(_balance_events(connection, owners, span)),
+        ],
     )
+
+
+def _balance_events(connection: Connection, owners: Sequence[Owner], span: Span) -> Iterator[Event]:
+    """What the daily balances of the span found; each is told at the end of its day."""
+    after = Span(from_ms=span.from_ms + 1, to_ms=span.to_ms + 1)
+    for owner in owners:
+        yield from SqliteBook(connection).events(owner, after, -1, codes=BALANCE_EVENTS)
 
 
 def _streams(

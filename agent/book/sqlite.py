@@ -315,13 +315,16 @@ class SqliteBook:
         )
         return [(row[0], event_of(row[1:])) for row in rows]
 
-    def events(self, owner: Owner, span: Span, limit: int = 100) -> Sequence[Event]:
-        """The latest events of the span, newest first."""
+    def events(
+        self, owner: Owner, span: Span, limit: int = 100, codes: Sequence[str] = ()
+    ) -> Sequence[Event]:
+        """The latest events of the span, newest first; only of some codes if they are given."""
+        chosen = f"AND code IN ({', '.join('?' * len(codes))}) " if codes else ""
         rows = self._connection.execute(
             "SELECT time_ms, code, subject, severity, detail FROM events WHERE site = ? "
-            "AND gateway = ? AND time_ms >= ? AND time_ms < ? ORDER BY time_ms DESC, id DESC "
-            "LIMIT ?",
-            (owner.site, owner.gateway, span.from_ms, span.to_ms, limit),
+            f"AND gateway = ? AND time_ms >= ? AND time_ms < ? {chosen}"
+            "ORDER BY time_ms DESC, id DESC LIMIT ?",
+            (owner.site, owner.gateway, span.from_ms, span.to_ms, *codes, limit),
         )
         return [event_of(row) for row in rows]
 

@@ -23,7 +23,8 @@ from agent.core.balance import (
     metered,
     usual_share,
 )
-from agent.core.model import Provenance, Window
+from agent.core.checks.balance import balance_findings
+from agent.core.model import Event, Provenance, Severity, Window
 from agent.core.timebase import DAY_MS, HOUR_MS
 from agent.pipeline.balance import balances, periods_of
 from agent.pipeline.calendar import run_each
@@ -209,3 +210,29 @@ def test_periods_follow_one_another(kind: str, tmp_path: Path) -> None:
     assert found[0].from_ms <= START_MS < found[0].to_ms
     assert all(left.to_ms == right.from_ms for left, right in pairwise(found))
     assert found[-1].to_ms >= START_MS + 40 * DAY_MS
+
+
+def test_the_monthly_report_sums_the_days_that_did_not_close() -> None:
+    def told(code: str, subject: str, unmetered: float) -> Event:
+        return Event(
+            time_ms=0,
+            code=code,
+            subject=subject,
+            severity=Severity.WARNING,
+            detail=f"master=100 below=90 unmetered={unmetered:.6g} lower=1 upper=2 unit=kWh",
+        )
+
+    found = list(
+        balance_findings(
+            [
+                told("balance.unmetered", "a.energy", 10),
+                told("balance.overcounted", "c.energy", -3),
+                told("gap.closed", "a.energy", 99),
+                told("balance.unmetered", "a.energy", 12.5),
+            ]
+        )
+    )
+    assert [(one.id, one.number, one.unit, one.reference) for one in found] == [
+        ("plausibility.balance:a.energy", 22.5, "kWh", 2),
+        ("plausibility.balance:c.energy", -3, "kWh", 1),
+    ]

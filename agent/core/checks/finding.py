@@ -30,6 +30,7 @@ class FindingCode(StrEnum):
     OWN_FACTOR = "plausibility.own-factor"
     CEMS = "plausibility.cems"
     ARITHMETIC = "plausibility.arithmetic"
+    BALANCE = "plausibility.balance"
     REVIEW_MISSING = "review.missing"
     REVIEW_RETURNED = "review.returned"
     REVIEW_VOID = "review.void"
