@@ -14,6 +14,9 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent.parent))
 
+from agent.book.ports import Owner, Span  # noqa: E402
+from agent.book.revise import booked_emissions, revisions  # noqa: E402
+from agent.book.sqlite import SqliteBook  # noqa: E402
 from agent.core.activity import ActivityEntry, ActivityKind, Evidence, Origin  # noqa: E402
 from agent.core.chain import SigningKey, merkle_root  # noqa: E402
 from agent.core.manual import Form, ManualEntry  # noqa: E402
@@ -22,22 +25,26 @@ from agent.core.model import (  # noqa: E402
     Endpoint,
     Event,
     FactorRef,
+    GasRates,
     Provenance,
     Receipt,
     Severity,
     Window,
 )
 from agent.core.payload import Link, SealedBatch, seal  # noqa: E402
+from agent.core.recalculation import FactorEra, Terms  # noqa: E402
 from agent.core.receipt import encode_receipt  # noqa: E402
 from agent.core.report.model import Decision, Department, Review  # noqa: E402
 from agent.core.report.month import Month  # noqa: E402
 from agent.core.report.review_record import SignedReview  # noqa: E402
+from agent.store.database import open_store  # noqa: E402
 
 GATEWAY_SEED = sha256(b"tanshu golden gateway").digest()
 LEDGER_SEED = sha256(b"tanshu golden ledger").digest()
 SITE, GATEWAY = "plant-1", "gw-01"
 FORMER_EPOCH = "00112233445566778899aabbccddeeff"
 EPOCH = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+RECALCULATION_EPOCH = "2eca2eca2eca2eca2eca2eca2eca2eca"
 ACTIVITY_EPOCH = "ac71ac71ac71ac71ac71ac71ac71ac71"
 REVIEW_EPOCH = "5e715e715e715e715e715e715e715e71"
 MANUAL_EPOCH = "3a173a173a173a173a173a173a173a17"
@@ -162,6 +169,50 @@ def activity_batch() -> SealedBatch:
     )
 
 
+def recalculation_batch() -> SealedBatch:
+    """Two windows, their emissions, and what another factor makes of them, as one record."""
+    terms = Terms(
+        eras=(
+            FactorEra(
+                until_ms=START_MS + LENGTH_MS,
+                factor=FactorRef(
+                    id="natural-gas", version="cn-2023.2", value=2.2, unit="kgCO2e/Nm3"
+                ),
+                gases=GasRates(kgco2=2.2),
+            ),
+            FactorEra(
+                until_ms=None,
+                factor=FactorRef(
+                    id="natural-gas", version="cn-2026.1", value=2.3, unit="kgCO2e/Nm3"
+                ),
+                gases=GasRates(kgco2=2.29, kgch4=4e-5, kgn2o=1e-6),
+            ),
+        ),
+        share=1.0,
+        uncertainty_activity_pct=2.0,
+    )
+    windows, emissions = [window(0, 123.5), window(1, 0.3)], [emission(0, 123.5), emission(1, 0.3)]
+    key = SigningKey.from_seed(GATEWAY_SEED)
+    owner, store = Owner(site=SITE, gateway=GATEWAY), open_store(":memory:")
+    with store.transaction() as connection:
+        book = SqliteBook(connection)
+        book.add_windows(owner, windows)
+        book.add_emissions(owner, emissions)
+        span = Span(from_ms=START_MS, to_ms=START_MS + 2 * LENGTH_MS)
+        source, stream = emissions[0].source, windows[0].stream
+        booked = booked_emissions(connection, owner, source, stream, span)
+    store.close()
+    (revision,) = revisions(source, stream, booked, terms, "0123456789ab")
+    return seal(
+        [*windows, *emissions, revision.record],
+        site=SITE,
+        gateway=GATEWAY,
+        epoch=RECALCULATION_EPOCH,
+        previous=None,
+        key=key,
+    )
+
+
 def review_batch() -> SealedBatch:
     """A month returned, then signed, with the figures that were read."""
     figures = (
@@ -277,6 +328,7 @@ def files() -> dict[str, bytes]:
     }
     made = {f"batch-{batch.link.seq}.txt": batch.data for batch in sealed}
     made["batch-activity.txt"] = activity_batch().data
+    made["batch-recalculation.txt"] = recalculation_batch().data
     made["batch-review.txt"] = review_batch().data
     made["batch-manual.txt"] = manual_batch().data
     made["chain.batches"] = b"".join(batch.data for batch in sealed)

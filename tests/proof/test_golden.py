@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import math
+import struct
 import sys
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
@@ -12,8 +15,9 @@ from agent.core.activity import ActivityEntry
 from agent.core.chain import PublicKey
 from agent.core.errors import ProofError
 from agent.core.manual import Form, ManualEntry
-from agent.core.model import Event, Receipt, Window
+from agent.core.model import Emission, Event, Receipt, Window
 from agent.core.payload import Link, check_follows, decode_records, parse_batch, verify_batch
+from agent.core.recalculation import BulkRecalculation
 from agent.core.receipt import decode_receipt
 from agent.core.record import COLUMNS, decode_record, encode_record
 from agent.core.report.review_record import SignedReview
@@ -60,6 +64,32 @@ def test_activity_comes_back_as_it_went_in() -> None:
     assert (retired.amount, retired.revision, retired.key) == (None, 1, whole.key)
     assert isinstance(of_a_batch, ActivityEntry)
     assert (of_a_batch.start_ms, of_a_batch.batch) == (None, "B-2026/017")
+
+
+def test_a_recalculation_holds_for_whoever_has_the_records_before_it() -> None:
+    batch = parse_batch(golden("batch-recalculation.txt"))
+    verify_batch(batch, PublicKey.from_text(facts()["gateway_key"]))
+    *records, recalculation = decode_records(batch)
+    windows = [record for record in records if isinstance(record, Window)]
+    emissions = [record for record in records if isinstance(record, Emission)]
+    assert isinstance(recalculation, BulkRecalculation)
+    assert [run.count for run in recalculation.runs] == [2]
+    assert recalculation.before.kgco2e == sum(record.kgco2e or 0 for record in emissions)
+    rows = b""
+    for era, (window, emission) in enumerate(zip(windows, emissions, strict=True)):
+        holds, value = recalculation.terms.eras[era], window.value
+        assert value is not None
+        kgco2e = value * holds.factor.value
+        # the meter is exact here, so that the interval is that of the 2 % alone: 90 of 95 %
+        half = math.sqrt((kgco2e * 2.0 / 100 * (1.6448536269514722 / 1.959963984540054)) ** 2)
+        rows += struct.pack("<3q", window.start_ms, window.length_ms, emission.revision + 1)
+        rows += struct.pack(
+            "<7d",
+            *(value * holds.gases.kgco2, value * holds.gases.kgch4, value * holds.gases.kgn2o),
+            *(kgco2e, kgco2e - half, kgco2e + half, emission.estimated_share),
+        )
+        rows += struct.pack("<2q", era, window.revision)
+    assert sha256(rows).hexdigest() == recalculation.sha256
 
 
 def test_manual_readings_come_back_as_they_went_in() -> None:
@@ -132,6 +162,7 @@ def test_a_cut_tail_contradicts_the_receipt() -> None:
     enrolled = [{"site": "plant-1", "gateway": "gw-01", "key": facts()["gateway_key"]}]
     assert verifier.verify([shorter], enrolled)
     assert verifier.verify([golden("batch-activity.txt")], enrolled)
+    assert verifier.verify([golden("batch-recalculation.txt")], enrolled)
     assert verifier.verify([golden("batch-review.txt")], enrolled)
     assert verifier.verify([golden("batch-manual.txt")], enrolled)
     with pytest.raises(verifier.Broken):
