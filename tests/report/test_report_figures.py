@@ -180,6 +180,30 @@ def test_a_running_month_is_reported_up_to_now_and_cannot_be_signed(booked: Book
     assert report.sources[0].windows == 239
 
 
+def test_before_the_first_window_of_a_running_month_one_sentence_says_all(
+    booked: BookedSite,
+) -> None:
+    report = booked.report(days_after=-21.0)
+    assert codes(report) == [FindingCode.MONTH_RUNNING, FindingCode.NO_DATA]
+    early = booked.report(days_after=-30.9)
+    assert [(one.streams, one.severity) for one in early.findings] == [(1, "info"), (4, "warning")]
+
+
+def test_a_gateway_that_came_in_the_middle_of_the_month_says_it_once(booked: BookedSite) -> None:
+    def late(meter: str, hour: int) -> tuple[float | None, Provenance]:
+        return (None, Provenance.MISSING) if hour < 300 else measured(meter, hour)
+
+    booked.book(value=late)
+    report = booked.report()
+    (finding,) = [one for one in report.findings if one.level < 3]
+    assert (finding.code, finding.streams, finding.number) == (
+        FindingCode.MISSING_WINDOWS,
+        4,
+        300.0,
+    )
+    assert finding.id == "completeness.missing-windows:gas.volume+3"
+
+
 def test_a_month_to_come_is_empty(booked: BookedSite) -> None:
     report = booked.report(days_after=-60.0)
     assert report.until_ms == report.from_ms
