@@ -203,6 +203,8 @@ def _print(made: MonthReport, language: str) -> None:
     state = text(f"signoff.{made.sign_off}")
     console.print(f"{made.site.rules} · {made.site.gwp} · {state}", markup=False)
     key = Table(show_header=False)
+    for _ in range(3):
+        key.add_column(overflow="fold")  # Chinese has no spaces to break at
     for figure in key_figures(made, words):
         key.add_row(figure.label, figure.value, figure.remark)
     console.print(key)

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 # Which tables each sheet holds, one below the other.
 SHEETS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("report.sheet_summary", ("summary", "gases", "kinds", "methods")),
+    ("report.sheet_summary", ("summary", "gases", "kinds", "products", "methods")),
     ("report.sheet_sources", ("sources", "compared")),
     ("report.sheet_places", ("stages", "areas", "units", "devices")),
     ("report.sheet_days", ("days",)),
-    ("report.sheet_coal", ("coal", "products")),
+    ("report.sheet_coal", ("coal",)),
     ("report.sheet_energy", ("energy",)),
     ("report.sheet_activity", ("entries",)),
     ("report.sheet_factors", ("factors",)),
