@@ -256,7 +256,7 @@ class SqliteBook:
             "SELECT max(id), min(from_ms), max(to_ms) FROM ("
             "SELECT id, start_ms AS from_ms, start_ms + length_ms - 1 AS to_ms "
             "FROM emissions WHERE id > :after "
-            "UNION ALL SELECT id, from_ms, to_ms FROM recalculations WHERE id > :after)",
+            "UNION ALL SELECT id, from_ms, to_ms - 1 FROM recalculations WHERE id > :after)",
             {"after": after},
         ).fetchone()
         return (after, None, None) if row[0] is None else (row[0], row[1], row[2])
