@@ -238,9 +238,10 @@ def test_from_publishing_at_the_ledger_to_an_approval_at_the_gateway(
     plant = Plant(tmp_path, broker, free_port())
     site = ("--config", str(plant.site_file))
     try:
-        plant.start("run", *site)
+        gateway = plant.start("run", *site)
         enrolment = tmp_path / "enrolment.json"
-        wait(enrolment.exists, "the enrolment")
+        wait(lambda: enrolment.exists() or gateway.poll() is not None, "the enrolment")
+        assert gateway.poll() is None, (tmp_path / "run.log").read_text(encoding="utf-8")[-2000:]
         ledger_db = ("--db", str(tmp_path / "ledger.db"))
         assert plant.tanshu("ledger", "enrol", *ledger_db, str(enrolment)).returncode == 0
         plant.start(*plant.ledger_words)
