@@ -12,7 +12,7 @@ from agent.config.accounting import Accounting
 from agent.config.draft import Draft, Item
 from agent.config.faults import nearest
 from agent.config.rules import Rules
-from agent.config.site import MeterPlan, SourcePlan
+from agent.config.site import MeterPlan, PeriodSource, SourcePlan
 from agent.config.source_factor import SourceFactor, check_keys, source_factor
 from agent.config.source_keys import other_keys
 from agent.config.source_rate import stream_factor
@@ -68,7 +68,6 @@ def check_sources(draft: Draft, plans: Plans, basis: Accounting) -> dict[str, So
                 former=factor.former,
                 gases=factor.gases,
             )
-    _warn_of_double_use(draft, found, plans)
     return found
 
 
@@ -354,19 +353,40 @@ def _with_share(
     return source
 
 
-def _warn_of_double_use(draft: Draft, sources: Mapping[str, SourcePlan], plans: Plans) -> None:
-    users: dict[tuple[str, str], list[SourcePlan]] = {}
-    for source in sources.values():
-        name = source.section.stream
-        meter = name if name in draft.derived else name.partition(".")[0]
-        unit = stream_named(draft, source.section.stream, plans).unit
-        users.setdefault((meter, unit), []).append(source)
+def warn_of_double_use(
+    draft: Draft,
+    sources: Mapping[str, SourcePlan],
+    period_sources: Mapping[str, PeriodSource],
+    plans: Plans,
+) -> None:
+    """Warn where sources take more of a meter than it counts.
+
+    The registers of one instrument that count one unit are one amount; points that the site file
+    itself lists may be instruments of their own, behind a server.
+    """
+    taken = [
+        (one.id, one.section.stream, one.section.share)
+        for one in sources.values()
+        if one.section.kind != "cems"
+    ]
+    taken += [
+        (one.id, feed.stream, feed.share)
+        for one in period_sources.values()
+        for feed in one.feeds
+        if feed.stream
+    ]
+    users: dict[tuple[str, str], list[tuple[str, float]]] = {}
+    for source, name, share in taken:
+        plan = plans.get(name.partition(".")[0])
+        meter = plan.id if plan and plan.section.template else name
+        unit = stream_named(draft, name, plans).unit
+        users.setdefault((meter, unit), []).append((source, share))
     for (meter, unit), sharing in users.items():
-        total = sum(one.section.share for one in sharing if one.section.kind != "cems")
+        total = sum(share for _, share in sharing)
         if total > 1 + _SHARE_TOLERANCE:
-            names = ", ".join(source.id for source in sharing)
+            names = ", ".join(source for source, _ in sharing)
             draft.faults.add(
-                f"source[{sharing[-1].id}].share",
+                f"source[{sharing[-1][0]}].share",
                 f"{total:.0%} of the {unit} of meter {meter} are booked, by {names}",
                 "shares of one meter that add up to at most 1",
                 warning=True,

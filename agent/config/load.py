@@ -20,6 +20,7 @@ from agent.config.check_sources import (
     check_sources,
     named_streams,
     used_streams,
+    warn_of_double_use,
 )
 from agent.config.check_virtual import check_derived
 from agent.config.draft import Draft
@@ -93,6 +94,7 @@ def read_site(
     check_fuels_across(draft, basis)
     sources = check_sources(draft, meters, basis)
     period_sources = check_period_sources(draft, meters, basis)
+    warn_of_double_use(draft, sources, period_sources, meters)
     inputs = [
         name for plan in derived for name in (*plan.streams, plan.reference) if name is not None
     ]
