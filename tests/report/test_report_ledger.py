@@ -16,6 +16,7 @@ from agent.book.ports import Owner
 from agent.book.reviews import ReviewBasis, add_review, new_review
 from agent.book.sqlite import SqliteBook
 from agent.cli.main import cli
+from agent.clock import SystemClock
 from agent.config.load import load_site
 from agent.core.chain import SigningKey
 from agent.core.checks.finding import FindingCode
@@ -34,19 +35,6 @@ from agent.web.report_view import ReportForm
 
 NOW_MS = OCTOBER.span(ZONE)[1] + 3 * 86_400_000
 SITE = "plant-1"
-
-
-class Clock:
-    """Three days after the month."""
-
-    def now_ms(self) -> int:
-        return NOW_MS
-
-    def monotonic_ns(self) -> int:
-        return 0
-
-    async def sleep_until(self, monotonic_ns: int) -> None:
-        raise NotImplementedError
 
 
 class Central:
@@ -73,7 +61,7 @@ class Central:
             last = batches.last(epoch)
             sealed = [batches.data(epoch, seq + 1) or b"" for seq in range(last.seq if last else 0)]
         deliveries = [Delivery(owner=owner, body=data, user={}) for data in sealed]
-        outcome = Intake(self.database, Clock()).take(deliveries)
+        outcome = Intake(self.database, SystemClock()).take(deliveries)
         assert outcome.refusals == ()
 
     def report(self, *files: Path, gateways: tuple[str, ...] = ()) -> MonthReport:
