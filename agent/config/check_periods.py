@@ -119,6 +119,8 @@ def _try(
 def _likely_unit(table: Mapping[str, Any], feed: Feed, basis: Accounting) -> str:
     """The unit that entries of a series will most likely have; they decide it themselves."""
     key = str(feed.path[-1])
+    if table["kind"] == "transport" and "distance_km" not in table:
+        return "t·km"  # entries say how far
     if key in KEY_UNITS:
         return KEY_UNITS[key]
     holder: Any = table

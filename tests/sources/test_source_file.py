@@ -1,0 +1,133 @@
+"""The example of every way to write a source, and what is wrong with others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.config.load import read_site
+from tests.sources.site_text import faults_of, site_with
+
+EXAMPLE = Path(__file__).parents[2] / "config" / "sources.example.toml"
+
+
+def test_the_example_is_without_fault_and_shows_both_ways() -> None:
+    site, faults = read_site(EXAMPLE)
+    assert [str(fault) for fault in faults] == []
+    assert site is not None
+    assert len(site.sources) == 6
+    assert len(site.period_sources) == 7
+    assert site.sources["stack"].section.stream == "virtual.stack-co2"
+    assert {stream for plan in site.period_sources.values() for stream in plan.streams} <= set(
+        site.streams
+    )
+
+
+REFUSED = [
+    ('kind = "incineration"\nwaste = "hazardous"', "stream", "missing"),
+    ('kind = "incineration"\nactivity = "act.x"', "activity", "no series of entries"),
+    (
+        'kind = "incineration"\nactivity = "activity.carbon-content.x"',
+        "activity",
+        '"carbon-content" has no amounts',
+    ),
+    (
+        'kind = "incineration"\nwaste = "hazardus"\nactivity = "activity.waste.x"',
+        "waste",
+        "unknown kind of waste",
+    ),
+    (
+        'kind = "incineration"\nwaste = "hazardous"\nactivity = "activity.waste.x"\namount = 3',
+        "amount",
+        "stands beside what feeds it",
+    ),
+    (
+        'kind = "incineration"\nwaste = "hazardous"\nactivity = "activity.waste.x"\n'
+        'stream = "m.mass"',
+        "activity",
+        "stands beside stream",
+    ),
+    ('kind = "carbon_balance"\nactivity = "activity.product.x"', "activity", "more than one"),
+    (
+        'kind = "carbon_balance"\ninputs = [{ material = "napta", '
+        'activity = "activity.raw-material.x" }]',
+        "inputs[1].material",
+        'unknown material "napta"',
+    ),
+    (
+        'kind = "carbon_balance"\ninputs = [{ material = "naphtha", stream = "m.mas" }]',
+        "inputs[1].stream",
+        'no point "mas"',
+    ),
+    (
+        'kind = "carbon_balance"\ninputs = [{ material = "naphtha", stream = "m.mass", '
+        'activity = "activity.raw-material.x" }]',
+        "inputs[1].stream",
+        "stands beside activity",
+    ),
+    (
+        'kind = "carbon_balance"\ninputs = [{ material = "naphtha", stream = "m.mass", '
+        "purity = 1.1 }]",
+        "inputs[1].purity",
+        "1.1",
+    ),
+    (
+        'kind = "electricity"\npurchased_mwh = { stream = "m.gas" }',
+        "purchased_mwh.stream",
+        "normal gas volume",
+    ),
+    (
+        'kind = "electricity"\npurchased_mwh = { strem = "m.energy" }',
+        "purchased_mwh.strem",
+        "unknown key",
+    ),
+    (
+        'kind = "fuel"\nfuel = "烟煤"\nactivity = "activity.product.x"\nstock = "activity.x.y"',
+        "stock",
+        "no kind of entry",
+    ),
+    ('kind = "fuel"\nfuel = "烟煤"\nstream = "m.mass"\nperiod = "day"', "period", "beside stream"),
+]
+
+
+@pytest.mark.parametrize(("keys", "path", "words"), REFUSED)
+def test_what_cannot_be_is_refused_at_its_key(
+    tmp_path: Path, keys: str, path: str, words: str
+) -> None:
+    faults = faults_of(tmp_path, f'[[source]]\nid = "s"\ndevice = "d"\n{keys}\n')
+    assert any(fault.path == f"source[s].{path}" and words in fault.what for fault in faults), [
+        str(fault) for fault in faults
+    ]
+
+
+def test_one_fuel_by_two_paths_is_refused(tmp_path: Path) -> None:
+    head = '[[source]]\nid = "@"\ndevice = "d"\nkind = "fuel"\nfuel = "烟煤"\n'
+    text = head.replace("@", "a") + 'stream = "m.mass"\nshare = 0.5\n'
+    text += head.replace("@", "b") + "carbon_per_unit = 0.5\n"
+    text += 'activity = "activity.raw-material.coal"\n'
+    (fault,) = faults_of(tmp_path, text)
+    assert fault.path == "source[b].fuel"
+    assert "by another path" in fault.what
+    (tmp_path / "other").mkdir()
+    assert site_with(tmp_path / "other", text + "separate = true\n").period_sources["b"]
+
+
+def test_a_stream_that_two_sources_take_whole_is_warned_of(tmp_path: Path) -> None:
+    text = (
+        '[[source]]\nid = "a"\ndevice = "d"\nkind = "fuel"\nfuel = "natural-gas"\n'
+        'stream = "m.gas"\n'
+        '[[source]]\nid = "b"\ndevice = "d"\nkind = "carbon_balance"\n'
+        'inputs = [{ material = "natural-gas", stream = "m.gas" }]\n'
+    )
+    (fault,) = faults_of(tmp_path, text)
+    assert fault.warning
+    assert "200% of the Nm3" in fault.what
+
+
+def test_a_factor_of_zero_wants_evidence_for_every_kind(tmp_path: Path) -> None:
+    text = '[[source]]\nid = "s"\ndevice = "d"\nkind = "incineration"\nfactor = 0\n'
+    text += 'stream = "m.mass"\n'
+    (fault,) = faults_of(tmp_path, text)
+    assert fault.warning
+    assert faults_of(tmp_path, text + 'evidence = "contract 7"\n') == []
