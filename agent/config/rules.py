@@ -58,6 +58,7 @@ class Rules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rounding: Literal["whole-tonnes", "none"] = "none"  # of a report's totals, never inside
     missing_data_zh: str = ""
     missing_data_en: str = ""
+    substitution: str = ""  # rule of conservative substitution for long gaps; empty: none
     uncertainty_pct: Uncertainty
     status: Literal["seen", "secondary", "computed", "user"]
     source: str

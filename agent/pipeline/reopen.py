@@ -24,6 +24,7 @@ from agent.core.timebase import DAY_MS, HOUR_MS, iso_utc
 from agent.core.windows import SHORT_GAP_MS, close_windows
 from agent.pipeline.adjust import Cause, Revising
 from agent.pipeline.close import Closed, max_gap_ms
+from agent.pipeline.substitution import METHOD
 from agent.store.corrections import Corrections
 from agent.store.history import History
 from agent.store.readings import Readings
@@ -99,7 +100,9 @@ class Reopener:
             for key, window in sorted(made.items())
             if key in booked and _differs(window, booked[key])
         ]
-        cause = Cause(reason="readings came late or were corrected", author="", now_ms=now_ms)
+        cause = Cause(
+            reason="readings came late or were corrected", author="gateway", now_ms=now_ms
+        )
         revised = self._revising.book(connection, drafts, cause)
         events = _events(spec, late, now_ms, booked, drafts)
         book.add_events(self._owner, events)
@@ -169,6 +172,8 @@ def _differs(window: Window, booked: Window) -> bool:
     """Whether a window is another now; what people verified gives way to a register only."""
     if booked.provenance in _BY_PEOPLE and window.provenance not in _BY_REGISTER:
         return False
+    if window.value is None and booked.method.startswith(METHOD):
+        return False  # still missing: its substitute stands
     if window.value is None or booked.value is None:
         return window.value is not booked.value
     if window.provenance is not booked.provenance:

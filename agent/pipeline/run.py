@@ -28,6 +28,7 @@ from agent.pipeline.period_sources import PeriodSources
 from agent.pipeline.record import Recorder
 from agent.pipeline.reopen import LateSpan, Reopener
 from agent.pipeline.seal import Sealer
+from agent.pipeline.substitution import DailySubstitution
 from agent.store.readings import Readings
 from agent.store.sealed import SealedArchive
 from agent.store.state import JobRuns
@@ -96,6 +97,12 @@ class Pipeline:
                 start_of=lambda time_ms: local_day(local_date(time_ms - HOUR_MS, zone), zone)[0],
                 next_start=lambda start_ms: local_day(local_date(start_ms, zone), zone)[1],
                 work=DailyBalance(config, owner),
+            ),
+            CalendarJob(
+                name="daily-substitution",
+                start_of=lambda time_ms: local_day(local_date(time_ms - HOUR_MS, zone), zone)[0],
+                next_start=lambda start_ms: local_day(local_date(start_ms, zone), zone)[1],
+                work=DailySubstitution(config, owner),
             ),
         )
 

@@ -200,6 +200,7 @@ def test_a_box_off_over_midnight_makes_up_each_period_exactly_once(tmp_path: Pat
     assert runs == [
         ("daily-balance", 4, 4),
         ("daily-check", 4, 4),
+        ("daily-substitution", 4, 4),
         ("hour-agreement", 73, 73),
         ("hour-seal", 73, 73),
     ]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.config.rules import all_rules, rules_named
 from agent.config.substitution import (
     SubstitutionNotFound,
     all_substitutions,
@@ -122,6 +123,12 @@ def test_every_rule_names_its_source_and_the_first_fitting_tier_ends_it() -> Non
         assert rule.name_zh
         assert rule.tiers[-1].least_availability_pct == 0.0
         assert rule.tiers[-1].longest_gap_h is None
+
+
+def test_no_rule_set_substitutes_unasked_and_what_one_asks_for_is_there() -> None:
+    asked = [rules.substitution for rules in all_rules() if rules.substitution]
+    assert {substitution_named(name).id for name in asked} == set(asked)
+    assert rules_named("GB/T 32151.10-2023").substitution == ""
 
 
 def test_a_rule_that_is_not_there_names_the_nearest() -> None:
