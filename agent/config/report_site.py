@@ -165,7 +165,7 @@ def _sources(
             area_name=area.name or area.id,
             stage=device.stage,
             gateway=config.gateway.id,
-            meter=section.stream.partition(".")[0],
+            meter=config.meter_of(section.stream),
             period="" if stream else section.period,
             carrier=carrier.id if carrier else section.kind,
             carrier_zh=carrier.name_zh if carrier else "",
@@ -200,12 +200,16 @@ def _factor_pct(section: sections.Source, rules: Rules) -> float:
 
 def _streams(config: SiteConfig) -> Iterator[StreamPlace]:
     for stream in config.streams.values():
-        meter = stream.id.partition(".")[0]
-        plan = config.meters.get(meter)
+        meter = config.meter_of(stream.id)
+        plan = (
+            config.meters.get(meter)
+            or config.manual.get(stream.id)
+            or config.derived_plan(stream.id)
+        )
         yield StreamPlace(
             id=stream.id,
             meter=meter,
-            meter_name=(plan.section.name if plan else "") or meter,
+            meter_name=(plan.name if plan else "") or meter,
             quantity=stream.quantity,
             unit=stream.unit,
             devices=tuple(

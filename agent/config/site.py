@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,10 @@ class MeterPlan:
     @property
     def id(self) -> str:
         return self.section.id
+
+    @property
+    def name(self) -> str:
+        return self.section.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +138,7 @@ class DerivedPlan:
     gauges: tuple[str, ...]
     units: Mapping[str, str]  # by input
     formula: Node | None
+    formula_text: str
     reference: str | None  # the stream that a model is fitted to
     intercept: bool
     booked: bool  # whether it has windows
@@ -140,6 +146,11 @@ class DerivedPlan:
     @property
     def id(self) -> str:
         return self.stream.id
+
+    @property
+    def formula_hash(self) -> str:
+        """The begin of the SHA-256 of the formula: windows name the one they were computed by."""
+        return hashlib.sha256(self.formula_text.encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,11 +211,21 @@ class SiteConfig:
             if stream.kind in (StreamKind.COUNTER, StreamKind.RATE)
         }
 
+    def meter_of(self, stream: str) -> str:
+        """The meter that a stream is a point of; else the stream itself."""
+        meter = stream.partition(".")[0]
+        return meter if meter in self.meters else stream
+
+    def derived_plan(self, stream: str) -> DerivedPlan | None:
+        """What a stream is computed from, if it is."""
+        return next((plan for plan in self.derived if plan.id == stream), None)
+
     def meters_behind(self, stream: str) -> tuple[str, ...]:
         """The meters that a stream comes from, through all that it is computed from."""
-        plan = next((plan for plan in self.derived if plan.id == stream), None)
+        plan = self.derived_plan(stream)
         if plan is None:
-            return tuple(name for name in (stream.partition(".")[0],) if name in self.meters)
+            meter = self.meter_of(stream)
+            return (meter,) if meter in self.meters else ()
         behind = (name for part in plan.inputs for name in self.meters_behind(part))
         return tuple(dict.fromkeys(behind))
 

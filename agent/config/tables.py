@@ -117,7 +117,7 @@ def describe(info: inspect.Type) -> str:
     if isinstance(info, inspect.FloatType):
         return f"a number{_range(info)}"
     if isinstance(info, inspect.StrType):
-        return "text in quotes" if info.pattern is None else _identifier_words(info)
+        return "text in quotes" if info.pattern is None else _pattern_words(info, info.pattern)
     if isinstance(info, inspect.BoolType):
         return "true or false"
     if isinstance(info, inspect.VarTupleType):
@@ -130,7 +130,9 @@ def describe(info: inspect.Type) -> str:
     return "another type"
 
 
-def _identifier_words(info: inspect.StrType) -> str:
+def _pattern_words(info: inspect.StrType, pattern: str) -> str:
+    if ":" in pattern:
+        return 'a time of day such as "08:00"'
     length = f", at most {info.max_length} characters" if info.max_length else ""
     return f'an id of a-z, 0-9 and "-"{length}'
 
@@ -176,14 +178,17 @@ def _read_array(
         where = f"{path}[{item_label(element, place)}]"
         if struct is not None:
             read.append(read_table(struct, element, where, faults, fatal=fatal))
-        elif isinstance(info.item_type, inspect.StrType) and not isinstance(element, str):
-            faults.add(
-                where, f"{show(element)} cannot be used", "write text in quotes", fatal=fatal
-            )
+        elif isinstance(info.item_type, inspect.StrType) and not _fits(info.item_type, element):
+            advice = _advice(info.item_type, element)
+            faults.add(where, f"{show(element)} cannot be used", advice, fatal=fatal)
             read.append(None)
         else:
             read.append(element)
     return None if any(element is None for element in read) else tuple(read)
+
+
+def _fits(info: inspect.StrType, element: object) -> bool:
+    return isinstance(element, str) and re.search(info.pattern or "", element) is not None
 
 
 def item_label(element: object, place: int) -> str:

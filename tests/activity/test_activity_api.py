@@ -16,9 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
-from agent.daemon.delivery import Deliveries
+from agent.daemon.assemble import assemble
 from agent.daemon.service import Gateway
-from agent.daemon.view import View
 from agent.web.app import create_app
 from tests.activity.desk import NOW_MS, naphtha, write_site
 from tests.fake_clock import FakeClock
@@ -95,7 +94,7 @@ def serve(folder: Path, *, trusted: bool = True) -> Served:
     gateway = Gateway(path, FakeClock(NOW_MS), "boot")
     if trusted:
         gateway.recorder.flush()
-    app = create_app(View(gateway, Deliveries(gateway)), language="en")
+    app = create_app(assemble(gateway, lambda port: None, asyncio.Event()), language="en")
     return Served(gateway=gateway, app=app)
 
 
@@ -208,7 +207,7 @@ async def test_a_token_file_that_protects_nothing_is_refused(
 
 async def test_without_a_token_file_no_token_is_right(tmp_path: Path) -> None:
     gateway = Gateway(write_site(tmp_path), FakeClock(NOW_MS), "boot")
-    app = create_app(View(gateway, Deliveries(gateway)), language="en")
+    app = create_app(assemble(gateway, lambda port: None, asyncio.Event()), language="en")
     served = Served(gateway=gateway, app=app)
     for authorization in ("Bearer ", "Bearer x", "Bearer"):
         headers = {"authorization": authorization}

@@ -78,7 +78,8 @@ def test_gas_counted_at_20_degrees_becomes_normal_cubic_metres() -> None:
 
 def test_only_used_streams_are_cut_and_carry_the_load() -> None:
     site = load_site(EXAMPLE)
-    assert set(site.streams) == {"gas-f103.volume", "em-fan-f103.energy"}
+    assert set(site.metered) == {"gas-f103.volume", "em-fan-f103.energy"}
+    assert set(site.streams) == {*site.metered, *site.manual}
     assert {stream.load for stream in site.streams.values()} == {"dcs-f103.load"}
     energy = site.streams["em-fan-f103.energy"]
     assert energy.kind is StreamKind.COUNTER
@@ -341,7 +342,9 @@ def _holds_together(site: SiteConfig) -> None:
     assert all(plan.bus.id in buses for plan in site.meters.values())
     assert all(plan.section.parent in (None, *site.meters) for plan in site.meters.values())
     assert {unit.area for unit in site.units} <= {area.id for area in site.areas}
-    assert all(stream in site.points for stream in site.streams)
+    assert all(stream in site.points for stream in site.metered)
+    assert set(site.manual) <= set(site.streams)
+    assert all(peer in site.streams for spec in site.manual.values() for peer in spec.peers)
     assert all(stream.load in (None, *site.points) for stream in site.streams.values())
     for device in site.devices:
         assert device.unit in units
