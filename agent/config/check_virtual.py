@@ -117,6 +117,7 @@ def _plan(
         streams=tuple(streams),
         gauges=tuple(gauges),
         formula=formula,
+        formula_text=section.formula if isinstance(section, sections.Virtual) else "",
         inputs=names,
         units=units,
         reference=reference,

@@ -233,6 +233,17 @@ def birth_of(config: SiteConfig) -> dict[str, object]:
             }
             for stream in config.streams.values()
         ],
+        "derived": [
+            {
+                "id": plan.id,
+                "name": plan.name,
+                "formula": plan.formula_text,
+                "formula_hash": plan.formula_hash if plan.formula_text else "",
+                "inputs": plan.inputs,
+            }
+            for plan in config.derived
+            if plan.booked
+        ],
         "sources": [
             {
                 "id": source.id,

@@ -69,7 +69,7 @@ def _subjects(config: SiteConfig, by: CompletenessBy) -> Mapping[str, Sequence[s
         return {device.id: [part.stream for part in device.streams] for device in config.devices}
     meters: dict[str, list[str]] = {}
     for stream in config.streams:
-        meters.setdefault(stream.partition(".")[0], []).append(stream)
+        meters.setdefault(config.meter_of(stream), []).append(stream)
     return meters
 
 

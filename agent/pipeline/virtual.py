@@ -197,7 +197,7 @@ class _Look:
     def _draft(self, plan: DerivedPlan, key: Key, found: Mapping[str, Amount]) -> _Draft:
         if plan.formula is not None:
             computed = compute(plan.formula, found)
-            return _draft(plan, key, found, computed, _method(computed, found))
+            return _draft(plan, key, found, computed, _method(plan, computed, found))
         return _estimated(plan, self._models[plan.id], key, found)
 
     def events(self, plan: DerivedPlan, drafts: Sequence[_Draft]) -> list[Event]:
@@ -246,9 +246,9 @@ def _estimated(
     return _draft(plan, key, found, computed, method, outside)
 
 
-def _method(computed: Computed, found: Mapping[str, Amount]) -> str:
+def _method(plan: DerivedPlan, computed: Computed, found: Mapping[str, Amount]) -> str:
     if computed.value is not None:
-        return "formula"
+        return f"formula:{plan.formula_hash}"
     lacking = any(found[name].value is None for name in computed.used)
     return "formula-input-missing" if lacking else "formula-undefined"
 

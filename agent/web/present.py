@@ -174,6 +174,11 @@ class Presenter:
             return point.text
         return register(point.value) if point.role == "counter" else number(point.value)
 
+    def method(self, method: str) -> str:
+        """How a window was obtained; what follows a colon tells by which version."""
+        name, colon, version = method.partition(":")
+        return self.text.named("method", name) + (f" {version}" if colon else "")
+
     def quality(self, device: DeviceView) -> str:
         """The word for a device's data now: its state, or if that is fine the worst quality."""
         quality = counted_quality(device)

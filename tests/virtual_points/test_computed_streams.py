@@ -93,6 +93,9 @@ def test_a_difference_follows_its_meters_and_feeds_a_source(bench: Bench) -> Non
     )
     assert booked[0].inputs == (("virtual.net", 0),)
     assert [w.value for w in windows(bench, "virtual.half")] == [(w.value or 0) / 2 for w in net]
+    plan = bench.config.derived_plan("virtual.net")
+    assert plan is not None
+    assert {window.method for window in net} == {f"formula:{plan.formula_hash}"}
 
 
 def test_a_mean_of_a_point_needs_no_stream(bench: Bench) -> None:
