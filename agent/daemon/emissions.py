@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 from zoneinfo import ZoneInfo
 
@@ -116,9 +117,14 @@ def _spread_share(rows: Iterable[EmissionSum]) -> float:
 def rate_per_h(
     latest: Iterable[Emission],
 ) -> tuple[float | None, float, float | None, float | None]:
-    """Rate, estimated share and range of the last closed windows, each as kgCO2e per hour."""
-    rate = estimated = lower = upper = 0.0
-    known = ranged = False
+    """Rate, estimated share and range of the last closed windows, each as kgCO2e per hour.
+
+    The error of a meter is common to all sources on it and adds with their signs; meters err
+    independently of each other and add in quadrature.
+    """
+    rate = estimated = 0.0
+    known = False
+    errors: dict[str, tuple[float, float]] = {}  # below and above, by meter
     for emission in latest:
         if emission.kgco2e is None:
             continue
@@ -127,16 +133,19 @@ def rate_per_h(
         rate += emission.kgco2e * per_h
         estimated += abs(emission.kgco2e) * emission.estimated_share * per_h
         if emission.lower is not None and emission.upper is not None:
-            ranged = True
-            lower += emission.lower * per_h
-            upper += emission.upper * per_h
-        else:
-            lower += emission.kgco2e * per_h
-            upper += emission.kgco2e * per_h
+            below, above = emission.kgco2e - emission.lower, emission.upper - emission.kgco2e
+            if emission.kgco2e < 0:  # more on the meter is less emitted
+                below, above = -above, -below
+            stream = emission.inputs[0][0] if emission.inputs else ""
+            held = errors.setdefault(stream.partition(".")[0], (0.0, 0.0))
+            errors[stream.partition(".")[0]] = held[0] + below * per_h, held[1] + above * per_h
     if not known:
         return None, 0.0, None, None
     share = estimated / abs(rate) if rate else 0.0
-    return rate, share, lower if ranged else None, upper if ranged else None
+    if not errors:
+        return rate, share, None, None
+    lower = rate - math.hypot(*(below for below, _ in errors.values()))
+    return rate, share, lower, rate + math.hypot(*(above for _, above in errors.values()))
 
 
 def rows_by(
