@@ -17,7 +17,7 @@ from agent.daemon.service import Gateway
 from agent.web.app import create_app
 from agent.web.openapi import description
 from tests.fake_clock import FakeClock
-from tests.manual.site import EIGHT_MS, HOUR_MS, TABLES, reading
+from tests.manual.manual_site import EIGHT_MS, HOUR_MS, TABLES, reading
 from tests.pipeline.site import ENERGY, SITE
 
 

@@ -14,7 +14,7 @@ from agent.book.sqlite import SqliteBook
 from agent.core.manual_peers import Usage, check_peers, compare
 from agent.core.manual_read import read_time
 from agent.core.model import Provenance, Window
-from tests.manual.site import EIGHT_MS, HOUR_MS, ZONE, ManualBench, reading
+from tests.manual.manual_site import EIGHT_MS, HOUR_MS, ZONE, ManualBench, reading
 
 
 @pytest.fixture

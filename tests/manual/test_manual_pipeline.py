@@ -16,7 +16,7 @@ from agent.ledger.database import open_ledger
 from agent.ledger.intake import Delivery, Intake
 from agent.ledger.storage import LedgerStorage
 from agent.ledger.verify import verify
-from tests.manual.site import EIGHT_MS, GRID_2023, HOUR_MS, ManualBench, reading
+from tests.manual.manual_site import EIGHT_MS, GRID_2023, HOUR_MS, ManualBench, reading
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from agent.core.manual import Every, Form, ManualEntry, ManualSpec, Schedule
 from agent.core.manual_due import overdue
 from agent.core.manual_windows import manual_windows, step
 from agent.core.model import Provenance, StreamKind, StreamSpec
-from tests.manual.site import EIGHT_MS, HOUR_MS, ZONE
+from tests.manual.manual_site import EIGHT_MS, HOUR_MS, ZONE
 
 QUARTER_MS = 900_000
 

@@ -18,7 +18,7 @@ from agent.core.report.month import Month
 from agent.core.verification import verified
 from agent.daemon.manual_tasks import settle, tasks_of_gateway, verification_tasks
 from agent.web.manual_view import VerifyOutcome, VerifySubmission
-from tests.manual.site import EIGHT_MS, GRID_2023, ManualBench
+from tests.manual.manual_site import EIGHT_MS, GRID_2023, ManualBench
 
 TASK = "a.energy@2026-11-19T00:45:00Z"
 
