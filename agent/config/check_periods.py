@@ -46,6 +46,7 @@ def check_period_sources(draft: Draft, plans: Plans, basis: Accounting) -> dict[
             draft.reject(item, "stream", "missing", hint)
         if item.is_left_out():
             continue
+        _warn_of_changes(draft, item)
         _try(draft, item, table, feeds, streams, basis)
         if not item.is_left_out():
             found[item.id] = PeriodSource(
@@ -74,6 +75,18 @@ def check_fuels_across(draft: Draft, basis: Accounting) -> None:
     for fault in faults.errors:
         path, _, key = fault.path.rpartition(".")
         draft.reject(items[path], key, fault.what, fault.hint)
+
+
+def _warn_of_changes(draft: Draft, item: Item[sections.Source]) -> None:
+    """A period is computed with what holds on its first day."""
+    for place, change in enumerate(item.section.changes, start=1):
+        if item.section.period == "month" and change.since.day != 1:
+            draft.faults.add(
+                f"{item.path}.changes[{place}].since",
+                f"{change.since} is within a month: it holds from the next one on",
+                'the first of a month, or period = "day"',
+                warning=True,
+            )
 
 
 def _refuse_period_keys(draft: Draft, item: Item[sections.Source]) -> None:

@@ -14,6 +14,7 @@ from agent.config.tables import read_table
 from agent.core.activity import KIND_RULES, ActivityKind
 
 FLOWS = ("inputs", "products", "wastes", "intermediates")
+WITH_CONTENT = ("fuel", "coke_burn")  # besides the flows of a carbon balance
 _FLOW_KEYS = ("activity", "stream", "share", "stock", "content")
 _STOCK = (ActivityKind.INTERMEDIATE_STOCK,)
 _CONTENT = (ActivityKind.CARBON_CONTENT,)
@@ -58,6 +59,8 @@ def take_feeds(
                     content=source.content,
                 )
             )
+        if source.content and source.kind not in WITH_CONTENT:
+            draft.reject(item, "content", f"{source.kind} takes no carbon content", "remove it")
     elif source.stock or source.content:
         key = "stock" if source.stock else "content"
         draft.reject(item, key, "goes with activity", 'activity = "activity.raw-material.…"')

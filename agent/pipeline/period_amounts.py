@@ -12,6 +12,7 @@ from agent.book.ports import Owner, Span
 from agent.book.sqlite import SqliteBook
 from agent.config.period_inventory import Part, Supply
 from agent.config.site import Feed, PeriodSource, SiteConfig
+from agent.config.source_feeds import WITH_CONTENT
 from agent.core.activity import ActivityEntry, ActivityKind, slug
 from agent.core.activity_sums import amounts, mean_contents, stock_changes
 from agent.core.model import Provenance
@@ -163,7 +164,7 @@ class PeriodAmounts:
         entries = self._activity.current_activity(self._owner, span, ActivityKind.CARBON_CONTENT)
         if feed.content:
             entries = [entry for entry in entries if entry.stream == feed.content]
-        elif feed.material or plan.section.kind in ("fuel", "coke_burn"):
+        elif feed.material or plan.section.kind in WITH_CONTENT:
             entries = _called(entries, self._names(plan, feed), self._places(plan))
         else:
             return None
