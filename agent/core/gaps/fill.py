@@ -118,7 +118,8 @@ class Filler:
         kept = self._plans.get((kind, use))
         methods = self._prepare(use)
         if kept is not None:
-            grown = max(methods.prepared.days_back(RELEARN_DAYS), int(_GROWN_SHARE * kept[0]))
+            days = methods.prepared.days_back
+            grown = min(days(RELEARN_DAYS), max(days(1), int(_GROWN_SHARE * kept[0])))
             if 0 <= before - kept[0] <= grown:
                 return kept[1]
         plan = learn(

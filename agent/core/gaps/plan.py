@@ -22,6 +22,7 @@ _PLACES: Final = 96  # at which a shape is compared
 _PANEL: Final = 2.0  # methods up to this many times the best error tell how far opinions differ
 _CLEARLY: Final = 0.95  # a blend must beat the rule for short gaps by that much
 _FLOOR: Final = 0.5
+_SILENT: Final = 0.25  # of the pseudo-gaps a method may have nothing to say of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,14 +225,26 @@ def _try(methods: Methods, kind: Kind, starts: Integers) -> _Trials:
             if total is not None:
                 bent = np.array([scaled(one, total) for one in bent])
             shapes[row, column] = bent[:, places]
+    silent = np.isnan(totals[:, :, 0])
+    spoke = silent.mean(axis=0) <= _SILENT
+    names = tuple(name for name, kept in zip(names, spoke, strict=True) if kept)
     return _Trials(
         methods=names,
-        totals=totals,
-        shapes=shapes,
+        totals=_neutral(totals[:, spoke]),
+        shapes=_neutral(shapes[:, spoke]),
         true_totals=true_totals,
         true_shapes=true_shapes,
-        allowed=allowed,
+        allowed=allowed[spoke],
     )
+
+
+def _neutral(predictions: Floats) -> Floats:
+    """Where a method had nothing to say of a pseudo-gap, the mean of the others stands for it."""
+    silent = np.isnan(predictions)
+    if not silent.any():
+        return predictions
+    others = np.where(silent, 0.0, predictions).sum(axis=1) / (~silent).sum(axis=1)
+    return np.where(silent, others[:, None], predictions)
 
 
 def _bridges_of(name: str) -> Floats:
