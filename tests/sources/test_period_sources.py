@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from agent.config.language import load_language
 from agent.core.activity import ActivityKind
+from agent.core.adjustment import Adjustment
+from agent.core.checks.finding import FindingCode
 from agent.core.model import Provenance, Severity
+from agent.core.record import COLUMNS, decode_record, encode_record
+from agent.pipeline.period_preview import preview_periods
+from agent.web.event_text import event_detail
+from agent.web.present import Presenter, site_zone
 from tests.carbon.inventory_text import calculate
-from tests.sources.plant import DAY_MS, Plant, month
+from tests.sources.plant import DAY_MS, OWNER, Plant, month
 from tests.sources.site_text import site_with
 
+ROOT = Path(__file__).parents[2]
 MAY, JUNE, JULY, AUGUST = (month(number) for number in (5, 6, 7, 8))
 SEEN_MS = MAY[0] + DAY_MS
 RAW, PRODUCT, WASTE, STOCK, CONTENT = (
@@ -304,3 +313,82 @@ def test_another_period_replaces_what_was_booked_by_the_former(plant: Make, tmp_
     known = [one for one in made.emissions("s") if one.kgco2e is not None]
     assert {one.length_ms for one in known} == {DAY_MS}
     assert sum(one.kgco2e or 0 for one in known) == pytest.approx(total)
+
+
+def test_another_factor_file_is_foreseen_and_then_booked(
+    plant: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = plant(BURNT)
+    burn(made, 100.0)
+    made.run(JULY[0])
+    (before,) = [one for one in made.emissions("s") if one.start_ms == JUNE[0]]
+    folder = tmp_path / "factors"
+    folder.mkdir()
+    for path in sorted((ROOT / "config" / "factors").glob("incineration-*.toml")):
+        text = re.sub(r"(carbon_fraction = )[0-9.]+", r"\g<1>0.55", path.read_text("utf-8"))
+        (folder / path.name).write_text(text, "utf-8")
+    monkeypatch.setenv("TANSHU_FACTORS", str(folder))
+    made.configure(made.config)
+    (change,) = preview_periods(made.config, OWNER, made.database.connection)
+    assert (change.source, change.month) == ("s", "2026-06")
+    assert change.before_kgco2e == before.kgco2e
+    made.run(JULY[0] + 1)
+    (after,) = [one for one in made.emissions("s") if one.start_ms == JUNE[0]]
+    assert after.revision == 1
+    assert after.kgco2e == change.after_kgco2e != before.kgco2e
+    assert after.factor.version != before.factor.version
+    assert preview_periods(made.config, OWNER, made.database.connection) == []
+
+
+def test_a_signed_month_that_changes_is_told_as_an_adjustment(plant: Make) -> None:
+    made = plant(BURNT)
+    burn(made, 100.0)
+    made.run(JULY[0])
+    with made.database.transaction() as connection:
+        connection.execute(
+            "INSERT INTO reviewed_figures (hash, figures) VALUES (?, 'f')", ("0" * 64,)
+        )
+        connection.execute(
+            "INSERT INTO reviews (site, gateway, month, department, name, decision, note, "
+            "figures, settled, reviewed_ms) VALUES ('plant', 'gw', '2026-06', 'production', 'Li', "
+            "'accepted', '', ?, '[]', 1)",
+            ("0" * 64,),
+        )
+    burn(made, 110.0)
+    (event,) = made.run(JULY[0] + 1)
+    told = Adjustment.of(event)
+    assert (str(told.month), told.source) == ("2026-06", "s")
+    assert told.after_kgco2e == pytest.approx(told.before_kgco2e * 1.1)
+
+
+def test_what_lacks_is_told_in_the_readers_language(plant: Make) -> None:
+    made = plant(BALANCE)
+    event = next(one for one in made.run(JULY[0]) if "2026-06" in one.detail)
+    say = Presenter(text=load_language("zh-CN"), zone=site_zone("Asia/Shanghai"))
+    assert event_detail(event, say) == (
+        "2026-06：activity.raw-material.naphtha 未填报; m.gas 缺少 720 小时数据; "
+        "activity.product.ethylene 未填报; activity.waste.residue-incineration 未填报"
+    )
+
+
+def test_a_period_record_travels_as_any_emission(plant: Make) -> None:
+    made = plant(BURNT)
+    burn(made, 100.0)
+    made.run(JULY[0])
+    columns = {"emission": COLUMNS["emission"]}
+    for emission in made.all_revisions("s"):
+        assert decode_record(encode_record(emission), columns) == emission
+
+
+def test_a_stack_measurement_is_compared_and_not_added(plant: Make) -> None:
+    made = plant(
+        '[[source]]\nid = "stack"\ndevice = "d"\nkind = "cems"\nstream = "m.mass"\n'
+        '[[source]]\nid = "fuel"\ndevice = "d"\nkind = "fuel"\nfuel = "natural-gas"\n'
+        'stream = "m.gas"\n'
+    )
+    made.windows("m.gas", JUNE, 500_000.0)
+    made.windows("m.mass", JUNE, 2000.0)
+    report = made.report(2026, 6, JULY[1])
+    assert [source.place.id for source in report.compared] == ["stack"]
+    assert [source.place.id for source in report.sources] == ["fuel"]
+    assert any(finding.code == FindingCode.CEMS for finding in report.findings)

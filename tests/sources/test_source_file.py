@@ -88,6 +88,12 @@ REFUSED = [
         "no kind of entry",
     ),
     ('kind = "fuel"\nfuel = "烟煤"\nstream = "m.mass"\nperiod = "day"', "period", "beside stream"),
+    (
+        'kind = "carbonate"\ncarbonate = "CaCO3"\nactivity = "activity.raw-material.x"\n'
+        'content = "activity.carbon-content.x"',
+        "content",
+        "takes no carbon content",
+    ),
 ]
 
 
@@ -123,6 +129,14 @@ def test_a_stream_that_two_sources_take_whole_is_warned_of(tmp_path: Path) -> No
     (fault,) = faults_of(tmp_path, text)
     assert fault.warning
     assert "200% of the Nm3" in fault.what
+
+
+def test_a_factor_that_changes_within_a_month_is_warned_of(tmp_path: Path) -> None:
+    text = '[[source]]\nid = "s"\ndevice = "d"\nkind = "incineration"\nfactor = 3\n'
+    text += 'activity = "activity.waste.x"\nchanges = [{ since = 2026-07-15, factor = 2 }]\n'
+    (fault,) = faults_of(tmp_path, text)
+    assert fault.warning
+    assert faults_of(tmp_path, text + 'period = "day"\n') == []
 
 
 def test_a_factor_of_zero_wants_evidence_for_every_kind(tmp_path: Path) -> None:
