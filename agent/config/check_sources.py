@@ -12,7 +12,7 @@ from agent.config.accounting import Accounting
 from agent.config.draft import Draft, Item
 from agent.config.faults import nearest
 from agent.config.rules import Rules
-from agent.config.site import MeterPlan, PeriodSource, SourcePlan
+from agent.config.site import MeterPlan, SourcePlan
 from agent.config.source_factor import SourceFactor, check_keys, source_factor
 from agent.config.source_keys import other_keys
 from agent.config.source_rate import stream_factor
@@ -20,7 +20,6 @@ from agent.core.carbon.uncertainty import accuracy_class_uncertainty_pct
 from agent.core.model import PointRole, PointSpec, StreamKind, StreamSpec
 from agent.core.units import AMOUNT_UNITS, integral_unit
 
-_SHARE_TOLERANCE = 1e-9
 _FLOAT_COUNTS = 1 << 24  # a 32-bit float counts no further in steps of one
 SINGLE_PRECISION = 2.0**-23  # the largest step of a 32-bit float, as a share of the number
 _ROLES_WITH_AMOUNT = (PointRole.COUNTER, PointRole.RATE)
@@ -351,46 +350,6 @@ def _with_share(
             "write it once, at the device",
         )
     return source
-
-
-def warn_of_double_use(
-    draft: Draft,
-    sources: Mapping[str, SourcePlan],
-    period_sources: Mapping[str, PeriodSource],
-    plans: Plans,
-) -> None:
-    """Warn where sources take more of a meter than it counts.
-
-    The registers of one instrument that count one unit are one amount; points that the site file
-    itself lists may be instruments of their own, behind a server.
-    """
-    taken = [
-        (one.id, one.section.stream, one.section.share)
-        for one in sources.values()
-        if one.section.kind != "cems"
-    ]
-    taken += [
-        (one.id, feed.stream, feed.share)
-        for one in period_sources.values()
-        for feed in one.feeds
-        if feed.stream
-    ]
-    users: dict[tuple[str, str], list[tuple[str, float]]] = {}
-    for source, name, share in taken:
-        plan = plans.get(name.partition(".")[0])
-        meter = plan.id if plan and plan.section.template else name
-        unit = stream_named(draft, name, plans).unit
-        users.setdefault((meter, unit), []).append((source, share))
-    for (meter, unit), sharing in users.items():
-        total = sum(share for _, share in sharing)
-        if total > 1 + _SHARE_TOLERANCE:
-            names = ", ".join(source for source, _ in sharing)
-            draft.faults.add(
-                f"source[{sharing[-1][0]}].share",
-                f"{total:.0%} of the {unit} of meter {meter} are booked, by {names}",
-                "shares of one meter that add up to at most 1",
-                warning=True,
-            )
 
 
 def _warn_of_float_totaliser(draft: Draft, plan: MeterPlan, point: PointSpec) -> None:

@@ -13,6 +13,7 @@ from agent.config.check_buses import check_buses, check_meters
 from agent.config.check_factors import check_factors
 from agent.config.check_manual import check_manual, with_peers
 from agent.config.check_periods import check_fuels_across, check_period_sources
+from agent.config.check_shares import warn_of_double_use
 from agent.config.check_site import FILE_KEYS, check_site, check_targets, probe_files, zone_of
 from agent.config.check_sources import (
     check_devices,
@@ -20,7 +21,6 @@ from agent.config.check_sources import (
     check_sources,
     named_streams,
     used_streams,
-    warn_of_double_use,
 )
 from agent.config.check_virtual import check_derived
 from agent.config.draft import Draft
