@@ -68,6 +68,7 @@ def fetch(url: str) -> dict[str, Any]:
 
 def _print(report: dict[str, Any]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
@@ -98,5 +99,10 @@ def _print(report: dict[str, Any]) -> None:
                 problem.get("what", ""),
             )
         console.print(targets)
+    for pack in report.get("factor_packs", ()):
+        console.print(
+            f"new factor pack of {escape(pack['issuer'])}, no. {pack['serial']}, waits for "
+            f"approval: tanshu factors review {pack['hash'][:12]}"
+        )
     for problem in report.get("problems", ()):
         console.print(f"[red]{problem['where']}: {problem['what']}[/] ({problem['hint']})")

@@ -25,7 +25,6 @@ from agent.core.errors import ProofError, StoreError, TanshuError
 from agent.core.model import Event
 from agent.core.timebase import local_date, local_day
 from agent.daemon.factor_desk import FactorDesk
-from agent.daemon.factor_look import REMOVABLE
 from agent.pipeline.calendar import due_once
 from agent.store.factor_packs import StoredPack
 from agent.store.state import JobRuns
@@ -40,6 +39,11 @@ if TYPE_CHECKING:
     from agent.daemon.service import Gateway
 
 JOB = "factor-check"
+REMOVABLE = (
+    "/media/*/tanshu-factors",
+    "/media/*/*/tanshu-factors",
+    "/run/media/*/*/tanshu-factors",
+)
 IDLE_S = 60.0
 RETRY_NS = 3_600_000_000_000  # a source that could not be reached is tried again so soon
 WORKER_LIMIT_S = 180.0

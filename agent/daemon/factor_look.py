@@ -23,11 +23,6 @@ from urllib.parse import urljoin, urlsplit
 from agent.config.factor_pack import MAX_PACK_BYTES, SUFFIX, is_pack_name
 from agent.core.errors import SyncError
 
-REMOVABLE = (
-    "/media/*/tanshu-factors",
-    "/media/*/*/tanshu-factors",
-    "/run/media/*/*/tanshu-factors",
-)
 MOST_FILES = 256  # packs looked at in one source
 MAX_INDEX_BYTES = 256 * 1024
 REQUEST_TIMEOUT_S = 10.0  # without a byte

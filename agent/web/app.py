@@ -148,6 +148,7 @@ class Endpoints:
                 counts=snapshot.counts,
                 alive=snapshot.alive,
                 problems=snapshot.problems,
+                factor_packs=snapshot.factor_packs,
             )
         )
 

@@ -41,6 +41,7 @@ class Status:
     counts: view.Counts
     alive: bool
     problems: tuple[view.Problem, ...]
+    factor_packs: tuple[factor_view.FactorPackView, ...]  # those that wait for an approval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
