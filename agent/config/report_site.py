@@ -179,7 +179,7 @@ def _sources(
             else _factor_pct(section, rules),
             coal=stream_coal(owner, plan, stream.unit, rules, known)
             if plan and stream
-            else period_coal(owner, section, rules, known),
+            else period_coal(owner, config.period_sources[section.id], rules, known),
         )
 
 

@@ -8,7 +8,7 @@ from agent.config import sections
 from agent.config.factor_rows import FactorSet, Fuel, StandardCoal
 from agent.config.factors import FactorNotFound, Library
 from agent.config.rules import Rules
-from agent.config.site import SiteConfig, SourcePlan
+from agent.config.site import PeriodSource, SiteConfig, SourcePlan
 from agent.core.carbon.amounts import convert_amount
 from agent.core.carbon.standard_coal import tce_by_coefficient, tce_of_heat
 from agent.core.report.energy import CoalEquivalent
@@ -69,9 +69,15 @@ def stream_coal(
 
 
 def period_coal(
-    owner: SiteConfig, section: sections.Source, rules: Rules, known: Library
+    owner: SiteConfig, plan: PeriodSource, rules: Rules, known: Library
 ) -> CoalEquivalent | None:
-    """The coal equivalent of one unit of a period source, as its emissions name the unit."""
+    """The coal equivalent of one unit of a period source, as its emissions name the unit.
+
+    None for electricity with a power plant of the site's own: its fuel is not in the amount.
+    """
+    section = plan.section
+    if "own_plant" in plan.table:
+        return None
     unit = {"electricity": "MWh", "heat": "GJ"}.get(section.kind, "")
     if section.kind == "fuel" and section.fuel is not None:
         unit = known.fuel(section.fuel, rules)[0].unit

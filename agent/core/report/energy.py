@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from agent.core.report.model import EntryFigures, SourcePlace
 
 KGCE_PER_TCE = 1000.0
+ENERGY_KINDS = frozenset({"fuel", "electricity", "heat"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class EnergyFigures:
     """Comprehensive energy of the month by GB/T 2589, in tce; None where a value is not known."""
 
     flows: tuple[EnergyFlow, ...] = ()
+    left_out: tuple[str, ...] = ()  # sources of energy whose amount or coefficient is not known
     calorific_tce: float | None = None
     equivalent_tce: float | None = None
 
@@ -67,12 +69,13 @@ def energy_figures(sources: Iterable[Booked]) -> EnergyFigures:
     """Comprehensive energy consumption of the month in tce: ``E = Σ amount · coefficient``.
 
     Energy that was handed on counts negative. The equivalent sum is only known where every flow
-    has an equivalent value.
+    has an equivalent value; a source of energy that no flow can be made of is named.
 
     Source: GB/T 2589-2020, 综合能耗.
 
     Example: 148,800 kWh at 0.1229 kgce/kWh (calorific) are 18.28752 tce.
     """
+    listed = list(sources)
     flows = tuple(
         EnergyFlow(
             source=source.place.id,
@@ -83,13 +86,20 @@ def energy_figures(sources: Iterable[Booked]) -> EnergyFigures:
             if coal.equivalent_kgce is None
             else source.activity * coal.equivalent_kgce / KGCE_PER_TCE,
         )
-        for source in sources
+        for source in listed
         if (coal := source.place.coal) is not None and source.activity is not None
     )
+    made = {flow.source for flow in flows}
+    left_out = tuple(
+        source.place.id
+        for source in listed
+        if source.place.kind in ENERGY_KINDS and source.sum.windows and source.place.id not in made
+    )
     if not flows:
-        return EnergyFigures()
+        return EnergyFigures(left_out=left_out)
     return EnergyFigures(
         flows=flows,
+        left_out=left_out,
         calorific_tce=math.fsum(flow.calorific_tce for flow in flows),
         equivalent_tce=_sum_if_known([flow.equivalent_tce for flow in flows]),
     )

@@ -66,6 +66,7 @@ def document(report: MonthReport, language: Language) -> dict[str, Any]:
             "calorific_tce": report.energy.calorific_tce,
             "equivalent_tce": report.energy.equivalent_tce,
             "flows": report.energy.flows,
+            "left_out": report.energy.left_out,
         },
         "products": report.products,
         "summary": {

@@ -51,6 +51,9 @@ def coal_table(report: MonthReport, words: ReportWords) -> Table:
             notes.append(t("report.equivalent_source", source=report.site.equivalent_source))
         if energy.equivalent_tce is None:
             notes.append(t("report.equivalent_missing"))
+    if energy.left_out:
+        names = ", ".join(words.source(by_id[source]) for source in energy.left_out)
+        notes.append(t("report.energy_left_out", names=names))
     return Table(
         key="coal",
         title=t("report.coal"),
