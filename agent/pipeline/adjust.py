@@ -45,27 +45,33 @@ class Revising:
     """Books later values of windows, with their emissions and what they change in signed months."""
 
     def __init__(self, config: SiteConfig, owner: Owner) -> None:
-        self._config = config
         self._owner = owner
-        self._zone = ZoneInfo(config.site.timezone)
+        self._signed = SignedMonths(config, owner)
         self._booking = Booking(owner, config.sources.values())
 
     def book(self, connection: Connection, drafts: Sequence[Window], cause: Cause) -> Revised:
         """Book draft windows as the next revisions, in the caller's transaction."""
-        book = SqliteBook(connection)
-        before = self._signed_sums(connection, drafts)
-        windows, emissions = self._booking.add(book, drafts)
-        events = self._adjusted(connection, before, cause)
-        book.add_events(self._owner, events)
+        before = self._signed.sums(connection, drafts)
+        windows, emissions = self._booking.add(SqliteBook(connection), drafts)
+        events = self._signed.adjusted(connection, before, cause)
         return Revised(windows=len(windows), emissions=len(emissions), events=tuple(events))
 
-    def _signed_sums(self, connection: Connection, drafts: Iterable[Window]) -> Sums:
-        """What the sources of these windows come to in the signed months that they lie in."""
+
+class SignedMonths:
+    """What the sources of windows come to in months that were signed, before and after."""
+
+    def __init__(self, config: SiteConfig, owner: Owner) -> None:
+        self._config = config
+        self._owner = owner
+        self._zone = ZoneInfo(config.site.timezone)
+
+    def sums(self, connection: Connection, windows: Iterable[Window]) -> Sums:
+        """The sums of all sources of these windows in the signed months that they lie in."""
         signed = signed_months(connection, self._owner)
         if not signed:
             return {}
         streams: dict[Month, set[str]] = {}
-        for window in drafts:
+        for window in windows:
             month = Month.of(window.start_ms, self._zone)
             if month in signed:
                 streams.setdefault(month, set()).add(window.stream)
@@ -77,24 +83,13 @@ class Revising:
         ]
         return self._sums(connection, touched)
 
-    def _sums(self, connection: Connection, touched: Iterable[tuple[Month, str]]) -> Sums:
-        rows = ReportRows(connection)
-        numbers = rows.series(self._owner, "source")
-        sums = {}
-        for month, source in touched:
-            from_ms, to_ms = month.span(self._zone)
-            number = numbers.get(source)
-            span = Span(from_ms=from_ms, to_ms=to_ms)
-            booked = None if number is None else rows.booked(number, span)
-            sums[month, source] = booked.kgco2e if booked else 0.0
-        return sums
-
-    def _adjusted(self, connection: Connection, before: Sums, cause: Cause) -> list[Event]:
+    def adjusted(self, connection: Connection, before: Sums, cause: Cause) -> list[Event]:
+        """Book and return an adjustment for every sum that is another one now."""
         if not before:
             return []
         signed = signed_months(connection, self._owner)
         after = self._sums(connection, before)
-        return [
+        events = [
             Adjustment(
                 month=month,
                 source=source,
@@ -108,3 +103,17 @@ class Revising:
             for (month, source), total in sorted(after.items())
             if total != before[month, source]
         ]
+        SqliteBook(connection).add_events(self._owner, events)
+        return events
+
+    def _sums(self, connection: Connection, touched: Iterable[tuple[Month, str]]) -> Sums:
+        rows = ReportRows(connection)
+        numbers = rows.series(self._owner, "source")
+        sums = {}
+        for month, source in touched:
+            from_ms, to_ms = month.span(self._zone)
+            number = numbers.get(source)
+            span = Span(from_ms=from_ms, to_ms=to_ms)
+            booked = None if number is None else rows.booked(number, span)
+            sums[month, source] = booked.kgco2e if booked else 0.0
+        return sums
