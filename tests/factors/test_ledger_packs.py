@@ -24,8 +24,8 @@ from agent.sync.keys import load_or_create_key
 from agent.sync.publisher import Publisher
 from tests.conftest import Needs
 from tests.factors.packs import CORRECTED, ISSUER_KEY, OTHER_KEY, grid_table, pack, put, table
-from tests.pipeline.site import ENERGY
-from tests.pipeline.site import SITE as SITE_TEXT
+from tests.fake_clock import FakeClock
+from tests.pipeline.site import GRID_2023, Bench
 from tests.sync.harness import (
     GATEWAY,
     QUICK,
@@ -137,6 +137,8 @@ TAIL = """
 id = "ledger"
 url = "{url}"
 ledger_key = "{ledger_key}"
+[store]
+path = "gw.db"
 [factors]
 keys = ["{key}"]
 sources = ["ledger", "share"]
@@ -149,7 +151,7 @@ format = "json"
 
 
 class Plant:
-    """Ledger and gateway as processes, on a site file without meters that answer."""
+    """Ledger and gateway as processes: no meter answers, some minutes are booked already."""
 
     def __init__(self, folder: Path, broker: ChildBroker, port: int) -> None:
         self.folder = folder
@@ -158,7 +160,8 @@ class Plant:
         tail = TAIL.format(
             url=broker.url, ledger_key=key.public.text, key=ISSUER_KEY.public.text, port=port
         )
-        text = SITE_TEXT.replace("@energy@", ENERGY)
+        self._book_some_minutes()
+        text = self.site_file.read_text(encoding="utf-8")
         self.site_file.write_text(text + tail, encoding="utf-8")
         self.url = f"http://127.0.0.1:{port}"
         self.environment = {
@@ -171,6 +174,18 @@ class Plant:
             "ledger", "run", "--broker", broker.url, "--db", str(folder / "ledger.db"),
             "--key-file", str(folder / "ledger.key"),
         )  # fmt: skip
+
+    def _book_some_minutes(self) -> None:
+        bench = Bench(self.folder, FakeClock(int(time.time() - 7200) * 1000))
+        for second in range(900):
+            bench.clock.advance(1)
+            bench.recorder.put([bench.sample("a.energy", round(1000 + 0.1 * second, 2))])
+        bench.pipeline.run_due(bench.clock.now_ms())
+        bench.close()
+
+    def total_kgco2e(self) -> float:
+        answer = self.get("/api/v1/emissions?by=source&from=2020-01-01")
+        return sum(row["kgco2e"] for row in answer["emissions"] if row["key"] == "sa")
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{words[0]}.log").open("ab") as log:
@@ -267,6 +282,8 @@ def test_from_publishing_at_the_ledger_to_an_approval_at_the_gateway(
         assert again.exists()
 
         digest = good.name[:12]
+        before = plant.total_kgco2e()
+        assert before > 0
         review = plant.tanshu("factors", "review", digest, *site)
         assert review.returncode == 0, review.stderr
         assert str(CORRECTED) in review.stdout
@@ -282,6 +299,8 @@ def test_from_publishing_at_the_ledger_to_an_approval_at_the_gateway(
             ),
             "the new factor in force",
         )
+        ratio = CORRECTED / GRID_2023
+        wait(lambda: plant.total_kgco2e() == pytest.approx(before * ratio), "revised emissions")
         rejected = plant.tanshu("factors", "reject", digest, "--by", "李工", "--why", "x", *site)
         assert rejected.returncode == 1
         assert "approved by 王工" in rejected.stderr
