@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,16 +29,40 @@ CHUNK_MS = 6 * HOUR_MS  # windows further apart are read one by one
 MOST_MISSED = 0.5  # of a window: with less read, its mean is an estimate
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """The last reading of a point before a time up to which all of them were read."""
+
+    read_to_ms: int
+    time_ms: int
+    value: float
+
+
 class Inputs:
-    """Reads the inputs of computed streams from the book and the readings."""
+    """Reads the inputs of computed streams from the book and the readings.
+
+    ``held`` is kept by the caller between two closings, so that a point which seldom changes is
+    not looked for in a whole day each time.
+    """
 
     def __init__(
-        self, connection: Connection, config: SiteConfig, owner: Owner, readings: Readings
+        self,
+        connection: Connection,
+        config: SiteConfig,
+        owner: Owner,
+        readings: Readings,
+        held: dict[str, Held] | None = None,
     ) -> None:
         self._book = SqliteBook(connection)
         self._history = History(connection, readings)
         self._config = config
         self._owner = owner
+        self._held = {} if held is None else held
+        points = {point for plan in config.derived for point in plan.gauges}
+        self._held_ms = {point: _held_ms(config, point) for point in sorted(points)}
+        polled = [held_ms for held_ms in self._held_ms.values() if held_ms < HELD_PUSHED_MS]
+        self._back_ms = max(polled, default=0)
+        self._read: tuple[tuple[int, int], dict[str, Series]] | None = None
 
     def of(self, plan: DerivedPlan, keys: Iterable[Key]) -> Iterator[tuple[Key, dict[str, Amount]]]:
         """The amounts of every window of which all input windows are there, by time."""
@@ -59,22 +84,59 @@ class Inputs:
         }
 
     def _means(self, point: str, chunk: Sequence[Key]) -> list[Amount]:
-        held_ms = self._held_ms(point)
         starts = np.array([start for start, _ in chunk], np.int64)
         ends = starts + np.array([length for _, length in chunk], np.int64)
-        series = self._history.good([point], int(starts[0]) - held_ms, int(ends.max()))[point]
-        means, known_ms = _steps(series, held_ms, int(ends.max())).means(starts, ends)
+        start_ms, end_ms = int(starts[0]), int(ends.max())
+        steps = _steps(self._series(start_ms, end_ms)[point], self._held_ms[point], end_ms)
+        means, known_ms = steps.means(starts, ends)
         resolution = self._config.points[point].resolution
         return [
             _mean(float(mean), float(known) / length, resolution)
             for mean, known, (_, length) in zip(means, known_ms, chunk, strict=True)
         ]
 
-    def _held_ms(self, point: str) -> int:
-        meter = self._config.meters[point.partition(".")[0]]
-        if meter.bus.driver == "opcua":
-            return HELD_PUSHED_MS
-        return round(HELD_PERIODS * meter.section.period_s * 1000) + 1000
+    def _series(self, start_ms: int, end_ms: int) -> dict[str, Series]:
+        """The readings of all points in a span, each from the last one at or before its start.
+
+        All at once, and kept for the next stream: the row table is passed in the order of time.
+        """
+        span = (start_ms, end_ms)
+        if self._read is None or self._read[0] != span:
+            read = self._history.good(list(self._held_ms), start_ms - self._back_ms, end_ms)
+            found = {point: self._begun(point, read[point], start_ms) for point in read}
+            for point, series in found.items():
+                if series.times_ms.size:
+                    self._held[point] = Held(
+                        read_to_ms=end_ms,
+                        time_ms=int(series.times_ms[-1]),
+                        value=float(series.values[-1]),
+                    )
+            self._read = (span, found)
+        return self._read[1]
+
+    def _begun(self, point: str, series: Series, start_ms: int) -> Series:
+        """The readings with the one before them that still holds, if none is at the start."""
+        held_ms = self._held_ms[point]
+        if held_ms <= self._back_ms or (series.times_ms.size and series.times_ms[0] <= start_ms):
+            return series
+        held = self._held.get(point)
+        if held is not None and held.read_to_ms == start_ms:
+            before = Series(np.array([held.time_ms], np.int64), np.array([held.value], np.float64))
+        else:
+            span = (start_ms - held_ms, start_ms - self._back_ms)
+            before = self._history.good([point], *span)[point]
+        return Series(
+            np.concatenate((before.times_ms[-1:], series.times_ms)),
+            np.concatenate((before.values[-1:], series.values)),
+        )
+
+
+def _held_ms(config: SiteConfig, point: str) -> int:
+    """How long a reading of a point holds if no other follows."""
+    meter = config.meters[point.partition(".")[0]]
+    if meter.bus.driver == "opcua":
+        return HELD_PUSHED_MS
+    return round(HELD_PERIODS * meter.section.period_s * 1000) + 1000
 
 
 def chunks(keys: Sequence[Key]) -> Iterator[list[Key]]:

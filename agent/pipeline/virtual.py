@@ -21,7 +21,7 @@ from agent.core.model import Emission, Event, Severity, StreamKind, Window
 from agent.core.timebase import HOUR_MS, ceil_boundary
 from agent.core.virtual import Amount, Computed, compute
 from agent.pipeline.booking import Booking
-from agent.pipeline.inputs import Inputs, Key, chunks
+from agent.pipeline.inputs import Held, Inputs, Key, chunks
 from agent.store.models import DerivedInputs, DerivedMarks, Models, ModelVersion
 from agent.store.readings import Readings
 from agent.store.state import StreamStates
@@ -62,6 +62,7 @@ class Derivation:
         self._owner = owner
         self._readings = readings
         self._booking = booking
+        self._held: dict[str, Held] = {}
         self._plans = [plan for plan in config.derived if plan.booked]
 
     def is_behind(self, connection: Connection) -> bool:
@@ -75,7 +76,8 @@ class Derivation:
         """Compute every window touched since the last look, in the caller's transaction."""
         if not self._plans:
             return Derived(windows=0, emissions=0, events=())
-        look = _Look(connection, self._config, self._owner, self._readings, until_ms)
+        inputs = Inputs(connection, self._config, self._owner, self._readings, self._held)
+        look = _Look(connection, self._config, self._owner, inputs, until_ms)
         touched = look.touched({name for plan in self._plans for name in plan.streams})
         windows: list[Window] = []
         emissions: list[Emission] = []
@@ -125,13 +127,13 @@ class _Look:
         connection: Connection,
         config: SiteConfig,
         owner: Owner,
-        readings: Readings,
+        inputs: Inputs,
         until_ms: int,
     ) -> None:
         self._connection = connection
         self._config = config
         self._owner = owner
-        self._inputs = Inputs(connection, config, owner, readings)
+        self._inputs = inputs
         self._marks = DerivedMarks(connection)
         self._known = StreamStates(connection).load()
         self._until_ms = until_ms

@@ -297,3 +297,55 @@ def test_a_computed_device_is_as_well_as_the_meters_behind_it(bench: Bench) -> N
     assert config.meters_behind("a.energy") == ("a",)
     device = next(device for device in config.devices if device.id == "dnet")
     assert [meter.id for meter in device_meters(config, device, {}, bench.clock)] == ["a", "b"]
+
+
+PUSHED = """
+[[bus]]
+id = "dcs"
+driver = "opcua"
+endpoint = "opc.tcp://127.0.0.1:4840"
+security = "None"
+[[meter]]
+id = "dcs-1"
+bus = "dcs"
+points = [{ id = "valve", unit = "%", node = "nsu=urn:dcs;s=valve" }]
+[[virtual]]
+id = "flow"
+formula = '"dcs-1.valve" * 0.01'
+unit = "t"
+"""
+
+
+def test_a_pushed_point_holds_until_it_changes_also_over_a_restart(tmp_path: Path) -> None:
+    clock = FakeClock(START_MS)
+    bench = computed_bench(tmp_path, clock, more=PUSHED)
+    bench.recorder.put([bench.sample("dcs-1.valve", 50.0)])
+    for _ in range(4):
+        run(bench, 300)
+    bench.close()
+    bench = computed_bench(tmp_path, clock, more=PUSHED)
+    run(bench, 30)
+    bench.recorder.put([bench.sample("dcs-1.valve", 80.0)])
+    run(bench, 300)
+    found = windows(bench, "virtual.flow")
+    assert len(found) >= 23
+    assert {w.value for w in found[:20]} == {0.5}
+    assert {w.value for w in found[-3:]} == {0.8}
+    assert all(w.coverage == 1.0 and w.provenance is Provenance.MEASURED for w in found)
+    clock.advance(30 * 3600)  # silent for longer than a value holds
+    bench.pipeline.run_due(clock.now_ms())
+    last = windows(bench, "virtual.flow")[-1]
+    assert (last.value, last.method) == (None, "formula-input-missing")
+    bench.close()
+
+
+def test_a_polled_point_that_falls_silent_covers_less_then_nothing(bench: Bench) -> None:
+    run(bench, 280)
+    run(bench, 200, skip=("a",))
+    heat = windows(bench, "virtual.heat")
+    silent = next(place for place, window in enumerate(heat) if window.coverage < 1)
+    assert heat[silent].value == pytest.approx(0.09)
+    assert 0 < heat[silent].coverage < 0.5
+    assert heat[silent].provenance is Provenance.ESTIMATED
+    assert (heat[silent].lower, heat[silent].upper) == (None, None)
+    assert all(w.provenance is Provenance.MISSING for w in heat[silent + 1 :])
