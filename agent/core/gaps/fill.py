@@ -17,6 +17,7 @@ from agent.core.gaps.special import (
     NEW_SHARE,
     all_stopped,
     by_check_meter,
+    counted,
     new_condition,
     refusal,
     stop_values,
@@ -56,6 +57,8 @@ class Filler:
         series = self._series
         closed = gap.end < len(series) and bool(np.isfinite(series.values[gap.end]))
         span = Span(first=gap.first, end=gap.end, closed=closed)
+        if gap.total is not None and len(gap) == 1:
+            return self._keep(span, counted(gap, span, gap.total))
         stopped: Mask = np.zeros(len(gap), np.bool_)
         if series.stopped is not None:
             stopped = series.stopped[gap.first : gap.end]

@@ -20,7 +20,7 @@ FEWEST: Final = 12  # with fewer pseudo-gaps nothing is chosen by them
 LEARN_DAYS: Final = 180
 _PLACES: Final = 96  # at which a shape is compared
 _PANEL: Final = 2.0  # methods up to this many times the best error tell how far opinions differ
-_CLEARLY: Final = 0.95  # a blend must beat the rule for short gaps by that much
+_CLEARLY: Final = 0.9  # a blend must beat the rule for short gaps by that much
 _FLOOR: Final = 0.5
 _SILENT: Final = 0.25  # of the pseudo-gaps a method may have nothing to say of
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,7 @@ from agent.core.gaps.filled import FilledGap, Gap, Rules, Substitute, finished, 
 from agent.core.gaps.methods import MONTH_H
 from agent.core.gaps.series import UNKNOWN, Prepared, Series, Span
 from agent.core.kernels.arrays import Floats, Mask
+from agent.core.model import Provenance
 from agent.core.timebase import HOUR_MS
 
 LEVEL: Final = 0.9
@@ -51,6 +53,20 @@ def refusal(prepared: Prepared, span: Span, new: str) -> str:
     if prepared.known[: span.first].sum() < _HISTORY * len(span):
         return f"less than {_HISTORY} times its length was measured before it"
     return ""
+
+
+def counted(gap: Gap, span: Span, total: float) -> FilledGap:
+    """One interval between two readings of the register: that is a measurement."""
+    result = finished(
+        gap,
+        span,
+        np.array([total]),
+        half=np.array([gap.resolution]),
+        total_half=gap.resolution,
+        method="register",
+        lowest=0.0,
+    )
+    return replace(result, provenance=Provenance.MEASURED)
 
 
 def by_check_meter(series: Series, prepared: Prepared, gap: Gap, span: Span) -> FilledGap | None:
