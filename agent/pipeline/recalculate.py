@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -21,7 +22,7 @@ import structlog
 from agent.book.database import Database
 from agent.book.ports import Owner, Span
 from agent.book.recalculations import add_recalculation
-from agent.book.revise import Revision, booked_emissions, current, revisions, streams_of
+from agent.book.revise import Revision, revisions, streams_of
 from agent.book.sqlite import SqliteBook
 from agent.config.factors import usable_library
 from agent.config.site import SiteConfig, SourcePlan
@@ -30,12 +31,14 @@ from agent.core.model import Event, GasRates, Severity
 from agent.core.ports import Clock
 from agent.core.recalculation import FactorEra, Terms
 from agent.core.timebase import local_date, local_month
+from agent.pipeline.read_ahead import Wanted, is_unchanged, read, read_ahead
 from agent.store.state import Audit, FactorMarks
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
 SAME_GAS = 1e-9  # of the kgCO2e
+READ_AHEAD_SLICES = 24  # fewer are read before a process for it has started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,17 +62,19 @@ class Slice:
     """One source in one month, as far as something may be booked with another factor."""
 
     source: SourcePlan
-    span: Span
+    wanted: Wanted
     month: str
 
 
 def preview(config: SiteConfig, owner: Owner, connection: Connection) -> list[MonthChange]:
     """What a recalculation would change; nothing is written."""
-    return [
-        _change(part, found)
-        for part in _slices(connection, owner, config)
-        for found in _revised(connection, owner, part, "")
-    ]
+    changes = []
+    for source in config.sources.values():
+        for part in _slices(connection, owner, config, source):
+            booked = read(connection, owner, part.wanted)
+            found = _revised(connection, owner, part, booked, "")
+            changes += [_change(part, revised) for revised in found]
+    return changes
 
 
 class Recalculation:
@@ -86,17 +91,12 @@ class Recalculation:
         """Book the new revisions, one transaction per source and month."""
         changes = []
         library = usable_library()[0].version
-        for part in _slices(self._database.connection, self._owner, self._config):
-            for found in _revised(self._database.connection, self._owner, part, library):
-                change = _change(part, found)
-                with self._database.transaction() as connection:
-                    for revision in found:
-                        add_recalculation(connection, self._owner, revision)
-                    self._tell(connection, change)
-                changes.append(change)
-                self._log.debug("month.recalculated", source=change.source, month=change.month)
-            progressed()
-            await asyncio.sleep(0)
+        async with aclosing(self._reads(progressed)) as reads:
+            async for part, booked in reads:
+                found = _revised(self._database.connection, self._owner, part, booked, library)
+                changes += [self._book(part, revised) for revised in found]
+                progressed()
+                await asyncio.sleep(0)
         with self._database.transaction() as connection:
             FactorMarks(connection).save(self._marks())
         if changes:
@@ -106,6 +106,37 @@ class Recalculation:
                 difference_kgco2e=sum(change.difference_kgco2e for change in changes),
             )
         return changes
+
+    async def _reads(
+        self, progressed: Callable[[], None]
+    ) -> AsyncGenerator[tuple[Slice, BookedEmissions]]:
+        """Each source and month with what is booked now; much of it is read ahead."""
+        connection, slices = self._database.connection, list[Slice]()
+        for source in self._config.sources.values():
+            slices += _slices(connection, self._owner, self._config, source)
+            progressed()
+            await asyncio.sleep(0)
+        wanted = [part.wanted for part in slices]
+        done = 0
+        if len(slices) >= READ_AHEAD_SLICES and not self._database.single_connection:
+            async with aclosing(read_ahead(self._database.path, self._owner, wanted)) as ahead:
+                async for one in ahead:
+                    part, done = slices[done], done + 1
+                    if is_unchanged(connection, self._owner, part.wanted, one.number):
+                        yield part, one.booked
+                    else:
+                        yield part, read(connection, self._owner, part.wanted)
+        for part in slices[done:]:
+            yield part, read(connection, self._owner, part.wanted)
+
+    def _book(self, part: Slice, revised: Sequence[Revision]) -> MonthChange:
+        change = _change(part, revised)
+        with self._database.transaction() as connection:
+            for revision in revised:
+                add_recalculation(connection, self._owner, revision)
+            self._tell(connection, change)
+        self._log.debug("month.recalculated", source=change.source, month=change.month)
+        return change
 
     def is_due(self) -> bool:
         """Whether a source's factors are others than when its emissions were last looked at."""
@@ -146,47 +177,41 @@ class Recalculation:
         )
 
 
-def _slices(connection: Connection, owner: Owner, config: SiteConfig) -> Iterator[Slice]:
-    """Every source and month in which something may be booked with another factor."""
-    book, zone = SqliteBook(connection), ZoneInfo(config.site.timezone)
-    for source in config.sources.values():
-        several = bool(source.former) or source.gases is not None
-        span = book.booked_otherwise(owner, source.id, source.factor, several)
-        if span is None or not source.section.stream:
-            continue
-        day = local_date(span.from_ms, zone)
-        year, month = day.year, day.month
-        while True:
-            start_ms, end_ms = local_month(year, month, zone)
-            if start_ms >= span.to_ms:
-                break
-            yield Slice(
-                source=source,
-                span=Span(from_ms=start_ms, to_ms=end_ms),
-                month=f"{year}-{month:02}",
-            )
-            year, month = (year, month + 1) if month < 12 else (year + 1, 1)
+def _slices(
+    connection: Connection, owner: Owner, config: SiteConfig, source: SourcePlan
+) -> Iterator[Slice]:
+    """Every month in which something of a source may be booked with another factor."""
+    several = bool(source.former) or source.gases is not None
+    span = SqliteBook(connection).booked_otherwise(owner, source.id, source.factor, several)
+    if span is None or not source.section.stream:
+        return
+    zone = ZoneInfo(config.site.timezone)
+    day = local_date(span.from_ms, zone)
+    year, month = day.year, day.month
+    while (bounds := local_month(year, month, zone))[0] < span.to_ms:
+        wanted = Wanted(
+            source=source.id, stream=source.section.stream, from_ms=bounds[0], to_ms=bounds[1]
+        )
+        yield Slice(source=source, wanted=wanted, month=f"{year}-{month:02}")
+        year, month = (year, month + 1) if month < 12 else (year + 1, 1)
 
 
 def _revised(
-    connection: Connection, owner: Owner, part: Slice, library: str
+    connection: Connection, owner: Owner, part: Slice, booked: BookedEmissions, library: str
 ) -> Iterator[list[Revision]]:
     """The new revisions of one source and month, by the stream they were booked from."""
-    source, terms = part.source.id, _terms(part.source)
-    expected = part.source.section.stream
-    booked = current(booked_emissions(connection, owner, source, expected, part.span))
-    streams = [expected]
+    wanted, terms = part.wanted, _terms(part.source)
+    found = {wanted.stream: booked}
     if (booked.window_revision < 0).any():
-        streams += [
-            name for name in streams_of(connection, owner, source, part.span) if name != expected
-        ]
-    for stream in streams:
-        if stream != expected:
-            booked = current(booked_emissions(connection, owner, source, stream, part.span))
-        booked = booked.only(booked.window_revision >= 0)
-        chosen = booked.only(_is_stale(connection, booked, terms))
-        if found := list(revisions(source, stream, chosen, terms, library)):
-            yield found
+        span = Span(from_ms=wanted.from_ms, to_ms=wanted.to_ms)
+        for stream in streams_of(connection, owner, wanted.source, span):
+            if stream not in found:
+                found[stream] = read(connection, owner, replace(wanted, stream=stream))
+    for stream, rows in found.items():
+        known = rows.only(rows.window_revision >= 0)
+        chosen = known.only(_is_stale(connection, known, terms))
+        if revised := list(revisions(wanted.source, stream, chosen, terms, library)):
+            yield revised
 
 
 def _terms(source: SourcePlan) -> Terms:
