@@ -85,11 +85,11 @@ class Derivation:
         for plan in self._plans:
             keys = look.keys(plan, touched)
             drafts = look.changed(plan, keys)
+            events += look.events(plan, drafts)  # they compare with what is booked before
             booked, emitted = self._book(connection, drafts)
             touched[plan.id] |= {(window.start_ms, window.length_ms) for window in booked}
             windows += booked
             emissions += emitted
-            events += look.events(plan, drafts)
         SqliteBook(connection).add_events(self._owner, events)
         DerivedMarks(connection).set_window_id(SqliteBook(connection).next_id("windows") - 1)
         return Derived(windows=len(windows), emissions=len(emissions), events=tuple(events))
@@ -222,9 +222,11 @@ class _Look:
         ]
 
     def _was_outside(self, plan: DerivedPlan, window: Window) -> bool:
-        key = (window.start_ms - window.length_ms, window.length_ms)
-        before = self._inputs.windows(plan.id, [key]).get(key)
-        return before is not None and before.method == OUT_OF_DOMAIN
+        """Whether the window, or the one before it, is booked so already."""
+        keys = [(window.start_ms - window.length_ms, window.length_ms)]
+        keys.append((window.start_ms, window.length_ms))
+        booked = self._inputs.windows(plan.id, keys).values()
+        return any(before.method == OUT_OF_DOMAIN for before in booked)
 
 
 def _estimated(

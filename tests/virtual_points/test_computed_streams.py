@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -349,3 +350,19 @@ def test_a_polled_point_that_falls_silent_covers_less_then_nothing(bench: Bench)
     assert heat[silent].provenance is Provenance.ESTIMATED
     assert (heat[silent].lower, heat[silent].upper) == (None, None)
     assert all(w.provenance is Provenance.MISSING for w in heat[silent + 1 :])
+
+
+def test_what_is_revised_outside_the_range_is_not_told_again(bench: Bench) -> None:
+    keep(bench, pump_model(low=80.0, high=95.0), START_MS - 1)
+    run(bench, 300, load=30.0)
+    first = windows(bench, "indirect.pump")[0]
+    assert first.method == "indirect-out-of-domain"
+    assert len(events(bench, "indirect.out_of_domain")) == 1
+    keep(bench, pump_model(low=70.0, high=95.0), first.start_ms, again_from_ms=first.start_ms)
+    meter = next(w for w in windows(bench, "b.energy") if w.start_ms == first.start_ms)
+    with bench.database.transaction() as connection:
+        again = replace(meter, revision=1, coverage=0.5, maintenance=True)
+        SqliteBook(connection).add_windows(bench.owner, [again])
+    bench.pipeline.run_due(bench.clock.now_ms())
+    assert windows(bench, "indirect.pump")[0].revision == 1
+    assert len(events(bench, "indirect.out_of_domain")) == 1
