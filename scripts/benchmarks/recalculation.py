@@ -1,7 +1,8 @@
 """A corrected factor over a year of 200 devices: read, compute and book 7 million revisions.
 
 The gateway's own code does it on a real file, in slices, while readings go on being written once a
-second; beside it pandas and polars do the bare arithmetic on arrays in memory.
+second. Beside it pandas and polars do the bare arithmetic on arrays in memory, and the machine
+copies as many bytes as the arithmetic moves.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ WINDOWS_OF_A_DAY = 96
 WINDOW_MS = 900_000
 START_MS = 1_767_225_600_000
 BAR_S = 40.0
-ROUNDS = 5
+ROUNDS = 7
+ARITHMETIC_ROWS = 7_000_000  # more than any cache holds
 CYCLE_S = 1.0
 OWNER = Owner(site="bench", gateway="gw")
 FACTOR = FactorRef(id="grid/bench", version="1", value=0.5306, unit="kgCO2e/kWh")
@@ -85,7 +87,13 @@ def site(devices: int) -> Any:
     corrected = replace(FACTOR, version="2", value=0.5366)
     sources = {
         f"s{i}": SourcePlan(
-            section=Source(id=f"s{i}", device=f"d{i}", kind="electricity", stream=f"m{i}.energy"),
+            section=Source(
+                id=f"s{i}",
+                device=f"d{i}",
+                kind="electricity",
+                stream=f"m{i}.energy",
+                uncertainty_activity_pct=2.0,
+            ),
             factor=corrected,
             uncertainty_factor_pct=0.0,
         )
@@ -129,15 +137,20 @@ async def recalculate(database: Database, devices: int) -> tuple[float, float, i
 
 
 def arithmetic(size: int) -> list[Row]:
-    """The bare arithmetic on arrays: the kernel against a copy, pandas and polars."""
+    """The bare arithmetic on arrays: the kernel against a copy, pandas and polars.
+
+    The kernel reads two arrays and writes one; the copy reads and writes one and a half, so that
+    both move the same bytes and need the same room.
+    """
     generator = np.random.default_rng(1)
     amounts, factors = generator.random(size), np.full(size, 0.5366)
-    result, copied = np.empty(size), np.empty(size)
+    result, copied = np.zeros(size), np.zeros(size * 3 // 2)
+    original = generator.random(size * 3 // 2)
     frame = pd.DataFrame({"amount": amounts, "factor": factors})
     table = pl.DataFrame({"amount": amounts, "factor": factors})
     subjects = {
         "kernel": lambda: kernels.run("emissions", amounts, factors, result),
-        "copy": lambda: np.copyto(copied, amounts),
+        "copy": lambda: np.copyto(copied, original),
         "pandas": lambda: frame["amount"] * frame["factor"],
         "polars": lambda: table.select(pl.col("amount") * pl.col("factor")),
     }
@@ -147,12 +160,11 @@ def arithmetic(size: int) -> list[Row]:
             began = time.perf_counter()
             subject()
             times[name].append(time.perf_counter() - began)
-    # a copy moves 16 bytes an element, the kernel 24
     bandwidth = statistics.median(
-        (copy_s / 16) / (kernel_s / 24)
+        copy_s / kernel_s
         for copy_s, kernel_s in zip(times["copy"][1:], times["kernel"][1:], strict=True)
     )
-    rows = [row("kernel against copy bandwidth", bandwidth, "x", "memory copy", 0.9)]
+    rows = [row("kernel against a copy of as many bytes", bandwidth, "x", "memory copy", 0.9)]
     for rival in ("pandas", "polars"):
         ratio = statistics.median(
             theirs / ours
@@ -210,5 +222,5 @@ def run(short: bool) -> list[Row]:
             "bar": "<= 0.5",
             "ok": longest_wait <= 0.5,
         },
-        *arithmetic(700_000 if short else 7_000_000),
+        *arithmetic(ARITHMETIC_ROWS),
     ]
