@@ -146,12 +146,13 @@ class FactorCheck:
     async def _take(self, origin: str, data: bytes) -> None:
         tally = _Tally()
         async with self._lock:
-            if len(data) > MAX_PACK_BYTES:
-                reason = f"sends more than {MAX_PACK_BYTES} bytes"
-                self._refused(origin, reason, tally)
-            else:
-                given = base64.b64encode(data).decode("ascii")
-                await self._look({"given": given, "origin": origin}, tally)
+            try:
+                open_pack(data, self._keys())  # costs little, a process for each message more
+            except ProofError as error:
+                self._refused(origin, str(error), tally)
+                return
+            given = base64.b64encode(data).decode("ascii")
+            await self._look({"given": given, "origin": origin}, tally)
             await self._foresee(tally.staged)
 
     def _jobs(self) -> list[dict[str, Any]]:
@@ -186,7 +187,7 @@ class FactorCheck:
             unreached.append(source)
             self._refused(source, str(error), tally)
         tally.unreachable |= bool(unreached)
-        if not unreached:
+        if not unreached and "given" not in job:
             self.desk.reached(source)
         now_ms = self._gateway.clock.now_ms()
         for pack, summary, origin in sorted(found, key=lambda one: one[0].serial):

@@ -90,6 +90,7 @@ class FactorDesk:
         found = self.packs.find(digits)
         events = []
         if found.state != APPROVED:
+            self.packs.check_decision(found, APPROVED)
             pack = open_pack(self.packs.body(found.hash), keys)
             prepare(self._folder, pack.sets)
             event = self._event("factors.approved", _short(found.hash), now_ms, by)

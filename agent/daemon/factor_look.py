@@ -23,7 +23,7 @@ from urllib.parse import urljoin, urlsplit
 from agent.config.factor_pack import MAX_PACK_BYTES, SUFFIX, is_pack_name
 from agent.core.errors import SyncError
 
-MOST_FILES = 256  # packs looked at in one source
+MOST_FILES = 64  # packs looked at in one source
 MAX_INDEX_BYTES = 256 * 1024
 REQUEST_TIMEOUT_S = 10.0  # without a byte
 FETCH_LIMIT_S = 60.0  # for one file
@@ -68,9 +68,7 @@ def look_in_folder(folder: Path, known: Collection[str]) -> Found:
             yield Trouble(subject=str(folder / name), reason=reason)
         elif name.removesuffix(SUFFIX) not in known:
             wanted.append(name)
-    if len(wanted) > MOST_FILES:
-        reason = f"holds {len(wanted)} new packs; {MOST_FILES} are looked at"
-        yield Trouble(subject=str(folder), reason=reason)
+    yield from _too_many(str(folder), wanted)
     for name in wanted[:MOST_FILES]:
         yield _read_file(folder / name)
 
@@ -97,13 +95,20 @@ def look_at_index(
         yield Trouble(subject=address, reason=str(fault), unreachable=True)
         return
     wanted = [name for name in names if name.removesuffix(SUFFIX) not in known]
-    for name in wanted[-MOST_FILES:]:
+    yield from _too_many(address, wanted)
+    for name in wanted[:MOST_FILES]:
         try:
             data = _fetch(opener, urljoin(address, name), MAX_PACK_BYTES, monotonic_ns)
         except SyncError as fault:
             yield Trouble(subject=f"{address} {name}", reason=str(fault))
         else:
             yield Candidate(origin=address, name=name, data=data)
+
+
+def _too_many(source: str, wanted: Sequence[str]) -> Found:
+    if len(wanted) > MOST_FILES:
+        reason = f"holds {len(wanted)} new packs; {MOST_FILES} are looked at"
+        yield Trouble(subject=source, reason=reason)
 
 
 def _read_file(path: Path) -> Candidate | Trouble:

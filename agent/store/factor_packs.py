@@ -136,11 +136,11 @@ class FactorPacks:
             (json.dumps(preview, ensure_ascii=False), digest),
         )
 
-    def decide(self, pack: StoredPack, state: str, by: str, reason: str, now_ms: int) -> None:
-        """Approve or reject a pack that waits.
+    def check_decision(self, pack: StoredPack, state: str) -> None:
+        """Refuse a decision that cannot be taken.
 
         Raises:
-            UsageError: it does not wait any more, or an older one of its key is to come first.
+            UsageError: the pack does not wait any more, or an older one of its key comes first.
         """
         if pack.state != STAGED:
             who = f" by {pack.decided_by}" if pack.decided_by else ""
@@ -149,13 +149,17 @@ class FactorPacks:
                 where="hash",
                 hint="the issuer may make a new pack of a higher serial",
             )
-        older = [one for one in self.waiting() if one.key_id == pack.key_id]
-        if state == APPROVED and older[0].serial < pack.serial:
+        older = next(one for one in self.waiting() if one.key_id == pack.key_id)
+        if state == APPROVED and older.serial < pack.serial:
             raise UsageError(
-                f"pack {older[0].hash[:12]} (serial {older[0].serial}) of this issuer waits too",
+                f"pack {older.hash[:12]} (serial {older.serial}) of this issuer waits too",
                 where="hash",
                 hint="approve or reject that one first: packs hold in the order of their serials",
             )
+
+    def decide(self, pack: StoredPack, state: str, by: str, reason: str, now_ms: int) -> None:
+        """Approve or reject a pack that waits; raises as `check_decision` does."""
+        self.check_decision(pack, state)
         self._set_state(pack.hash, state, by, reason, now_ms)
 
     def not_installed(self) -> list[StoredPack]:

@@ -36,9 +36,7 @@ class Site(Bench):
         self.share = folder / "share"
         self.share.mkdir()
         file = folder / "site.toml"
-        factors = (
-            f'[factors]\nkeys = ["{ISSUER_KEY.public.text}"]\nsources = ["share"]\nusb = true\n'
-        )
+        factors = f'[factors]\nkeys = ["{ISSUER_KEY.public.text}"]\nsources = ["share"]\n'
         store = '[store]\npath = "gw.db"\n'
         text = file.read_text(encoding="utf-8")
         file.write_text(text.replace("[gateway]", factors + table + store + "[gateway]"), "utf-8")
@@ -79,7 +77,7 @@ async def test_from_the_share_to_revised_emissions(
 
     outcome = await site.check.check()
     (digest,) = outcome.staged
-    assert (outcome.sources, outcome.troubles) == (2, ())
+    assert (outcome.sources, outcome.troubles) == (1, ())
     (waiting,) = site.check.desk.packs.waiting()
     assert waiting.preview is not None
     foreseen = sum(month["after_kgco2e"] - month["before_kgco2e"] for month in waiting.preview)
@@ -152,6 +150,7 @@ async def test_what_cannot_be_reached_is_told_once_and_tried_again(site: Site) -
 
 
 async def test_bad_packs_are_told_once_and_good_ones_go_on(site: Site, tmp_path: Path) -> None:
+    site.config = replace(site.config, factors=structs.replace(site.config.factors, usb=True))
     put(site.share, pack(grid_table(0.3), key=OTHER_KEY))
     damaged = put(site.share, pack(grid_table(0.2), serial=3))
     damaged.write_bytes(damaged.read_bytes()[:-1] + b" ")
@@ -166,14 +165,15 @@ async def test_bad_packs_are_told_once_and_good_ones_go_on(site: Site, tmp_path:
 async def test_a_source_that_hangs_is_left(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(factor_check, "WORKER_LIMIT_S", 0.01)
     outcome = await site.check.check()
-    assert all("not looked through" in trouble.reason for trouble in outcome.troubles)
-    assert len(outcome.troubles) == 2
+    (trouble,) = outcome.troubles
+    assert "not looked through" in trouble.reason
     site.close()
 
 
 async def test_what_a_ledger_sends_is_checked_like_any_other(site: Site) -> None:
     running = asyncio.create_task(site.check.run())
-    for data in (pack(), pack(), b"rubbish", os.urandom(5 << 20), pack(serial=2, key=OTHER_KEY)):
+    forged, large = pack(serial=2, key=OTHER_KEY), os.urandom(5 << 20)
+    for data in (pack(), pack(), b"rubbish", b"waste", large, large, forged, forged):
         site.check.take_from_ledger("ledger", data)
         async with asyncio.timeout(60):
             while site.check._inbox.qsize():
