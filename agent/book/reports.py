@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from agent.book.activity import SqliteActivity
+from agent.book.adjustments import adjustments_of
 from agent.book.ports import Owner, Span
 from agent.book.report_rows import ReportRows
 from agent.book.report_series import Series, labelled_series, placed_sources, placed_streams
@@ -354,6 +355,9 @@ def _reviewed(
         report,
         findings=tuple(review.settled(every, reviews)),
         reviews=tuple(reviews),
+        adjustments=tuple(
+            one for owner in owners for one in adjustments_of(connection, owner, report.month)
+        ),
         sign_off=review.sign_off(reviews, report.gateways, complete=report.complete),
         figures=text,
         figures_hash=figures_hash(text),

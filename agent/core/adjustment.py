@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from enum import StrEnum
 
 from agent.core.model import Event, Severity
 from agent.core.report.month import Month
@@ -11,12 +12,23 @@ from agent.core.report.month import Month
 ADJUSTED = "report.adjusted"
 
 
+class Reason(StrEnum):
+    """What made a signed figure another one."""
+
+    MANUAL = "manual"  # a reading was entered late or corrected
+    VERIFIED = "verified"  # an estimate was replaced by a measured total
+    LATE = "late"  # readings of a meter came late or were corrected
+    PERIOD = "period"  # data of a period source changed
+    COMPUTED = "computed"  # an input of a computed stream changed
+    SUBSTITUTED = "substituted"  # a rule for missing data was applied
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adjustment:
     """One source in one signed month, before and after; it travels as a signed event.
 
     ``figures`` is the hash of the figures that were signed, ``reason`` what made the difference
-    and ``author`` who entered it.
+    (a `Reason`, or a word of a newer gateway) and ``author`` who entered it.
     """
 
     month: Month

@@ -11,7 +11,7 @@ from agent.book.ports import Owner
 from agent.book.sqlite import SqliteBook
 from agent.book.verifications import Verification, add_verification, open_tasks
 from agent.config.site import SiteConfig
-from agent.core.adjustment import Adjustment
+from agent.core.adjustment import Adjustment, Reason
 from agent.core.errors import UsageError
 from agent.core.manual_due import overdue
 from agent.core.model import Event, Severity, StreamSpec
@@ -116,7 +116,7 @@ def settle(
         add_verification(connection, owner, verification)
         revised = Revised(windows=0, emissions=0, events=())
         if value is not None:
-            cause = Cause(reason="verified", author=author, now_ms=now_ms)
+            cause = Cause(reason=Reason.VERIFIED, author=author, now_ms=now_ms)
             drafts = verified(task.windows, value)
             revised = Revising(config, owner).book(connection, drafts, cause)
         _tell(connection, owner, task, verification)

@@ -12,7 +12,7 @@ from agent.book.ports import Owner, Span
 from agent.book.report_rows import ReportRows
 from agent.book.sqlite import SqliteBook
 from agent.config.site import SiteConfig
-from agent.core.adjustment import Adjustment
+from agent.core.adjustment import Adjustment, Reason
 from agent.core.model import Event, Window
 from agent.core.report.month import Month
 from agent.pipeline.booking import Booking
@@ -27,7 +27,7 @@ Sums = dict[tuple[Month, str], float]  # kgCO2e by signed month and source
 class Cause:
     """Why something is revised, who entered it, and when."""
 
-    reason: str
+    reason: Reason
     author: str
     now_ms: int
 

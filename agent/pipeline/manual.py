@@ -16,6 +16,7 @@ from agent.book.manual import SqliteManual
 from agent.book.ports import Owner, Span
 from agent.book.sqlite import SqliteBook
 from agent.config.site import SiteConfig
+from agent.core.adjustment import Reason
 from agent.core.gaps.load import LoadSeries
 from agent.core.manual import ManualEntry, ManualSpec
 from agent.core.manual_due import overdue
@@ -90,7 +91,7 @@ class ManualWindows:
             drafts = taking.drafts(new, late, since_ms, self._loads(connection, spec))
             if drafts:
                 cause = Cause(
-                    reason="manual",
+                    reason=Reason.MANUAL,
                     author=", ".join(sorted({entry.author for _, entry in new})),
                     now_ms=now_ms,
                 )

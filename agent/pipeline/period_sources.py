@@ -28,7 +28,7 @@ from agent.config.rules import rules_named
 from agent.config.site import PeriodSource, SiteConfig
 from agent.config.source_rate import factor_ref
 from agent.core.activity import ActivityKind
-from agent.core.adjustment import Adjustment
+from agent.core.adjustment import Adjustment, Reason
 from agent.core.carbon.basis import KG_PER_T
 from agent.core.carbon.uncertainty import half_width
 from agent.core.model import Emission, Event, FactorRef, Severity
@@ -276,7 +276,7 @@ class PeriodSources:
                 source=plan.id,
                 before_kgco2e=before_kgco2e,
                 after_kgco2e=after,
-                reason="data of the period changed",
+                reason=Reason.PERIOD,
                 author=self._owner.gateway,
                 figures=signed_months(connection, self._owner)[month],
                 adjusted_ms=now_ms,

@@ -16,6 +16,7 @@ import numpy as np
 from agent.book.ports import Owner, Span
 from agent.book.sqlite import SqliteBook
 from agent.config.site import SiteConfig
+from agent.core.adjustment import Reason
 from agent.core.cut import edge_ms
 from agent.core.gaps.load import LoadSeries
 from agent.core.model import Event, Provenance, Severity, StreamSpec, Window
@@ -100,9 +101,7 @@ class Reopener:
             for key, window in sorted(made.items())
             if key in booked and _differs(window, booked[key])
         ]
-        cause = Cause(
-            reason="readings came late or were corrected", author="gateway", now_ms=now_ms
-        )
+        cause = Cause(reason=Reason.LATE, author="gateway", now_ms=now_ms)
         revised = self._revising.book(connection, drafts, cause)
         events = _events(spec, late, now_ms, booked, drafts)
         book.add_events(self._owner, events)

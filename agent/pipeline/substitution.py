@@ -17,6 +17,7 @@ from agent.book.sqlite import SqliteBook
 from agent.config.rules import rules_named
 from agent.config.site import SiteConfig
 from agent.config.substitution import substitution_named
+from agent.core.adjustment import Reason
 from agent.core.availability import KNOWN
 from agent.core.gaps.conservative import SubstitutionRule, substitute
 from agent.core.kernels.arrays import Floats
@@ -52,9 +53,7 @@ class DailySubstitution:
             windows = book.current_windows(self._owner, seen, spec.id)
             for gap in missing_gaps(windows):
                 drafts = self._filled(book, self._rule, spec, gap)
-                cause = Cause(
-                    reason=f"substituted by {self._rule.id}", author="rule set", now_ms=day_ms
-                )
+                cause = Cause(reason=Reason.SUBSTITUTED, author=self._rule.id, now_ms=day_ms)
                 self._revising.book(connection, drafts, cause)
 
     def _filled(

@@ -11,13 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.book.adjustments import adjustments_of
+from agent.book.reports import month_report
 from agent.book.verifications import verifications_of
+from agent.config.language import load_language
+from agent.config.report_site import report_reference
 from agent.core.errors import UsageError
 from agent.core.model import Provenance, Window
 from agent.core.report.month import Month
 from agent.core.verification import verified
 from agent.daemon.manual_tasks import settle, tasks_of_gateway, verification_tasks
 from agent.web.manual_view import VerifyOutcome, VerifySubmission
+from agent.web.report.document import document
+from agent.web.report.tables import tables_of
+from agent.web.report.words import ReportWords
 from tests.manual.manual_site import EIGHT_MS, GRID_2023, ManualBench
 
 TASK = "a.energy@2026-11-19T00:45:00Z"
@@ -209,3 +215,15 @@ def test_a_signed_month_gets_an_adjustment(bench: ManualBench) -> None:
         (300.0 - (outcome.before or 0)) * GRID_2023
     )
     assert adjustments_of(bench.database.connection, bench.owner, Month(2026, 10)) == []
+    report = month_report(
+        bench.database.connection,
+        report_reference(bench.config),
+        [bench.owner],
+        Month(2026, 11),
+        bench.clock.now_ms(),
+    )
+    assert report.adjustments == (adjustment,)
+    language = load_language("zh-CN")
+    table = tables_of(report, ReportWords.of(report, language))["adjustments"]
+    assert (table.title, table.rows[0][5]) == ("签署后的调整", "推算数据已核实")
+    assert document(report, language)["adjustments"][0]["author"] == "李四"

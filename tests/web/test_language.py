@@ -14,6 +14,7 @@ from agent.config.factor_rows import FactorSet
 from agent.config.language import LANGUAGES, LanguageError, language_folder, load_language
 from agent.config.sections import Device, Source, Target
 from agent.core.activity import ActivityKind, Origin
+from agent.core.adjustment import Reason
 from agent.core.balance import Verdict
 from agent.core.checks.finding import FindingCode
 from agent.core.model import Provenance, Quality, Severity, StreamKind
@@ -42,6 +43,7 @@ STATES = {
     "activity": ActivityKind,
     "origin": Origin,
     "pack": PackState,
+    "adjusted": Reason,
     "verdict": Verdict,
 }
 OPEN_GROUPS = (

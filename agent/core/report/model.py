@@ -13,6 +13,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 
 from agent.core.activity import ActivityEntry
+from agent.core.adjustment import Adjustment
 from agent.core.checks.finding import Finding
 from agent.core.model import FactorRef, Provenance
 from agent.core.report.energy import CoalEquivalent, EnergyFigures, ProductFigures
@@ -367,3 +368,4 @@ class MonthReport:
     sign_off: SignOff
     figures: str  # what a sign-off signs, as canonical text
     figures_hash: str
+    adjustments: tuple[Adjustment, ...] = ()  # what changed after somebody had signed

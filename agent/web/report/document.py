@@ -142,6 +142,19 @@ def document(report: MonthReport, language: Language) -> dict[str, Any]:
             }
             for one in report.reviews
         ],
+        "adjustments": [
+            {
+                "source": one.source,
+                "before_kgco2e": one.before_kgco2e,
+                "after_kgco2e": one.after_kgco2e,
+                "difference_kgco2e": one.difference_kgco2e,
+                "reason": one.reason,
+                "author": one.author,
+                "figures": one.figures,
+                "adjusted_ms": one.adjusted_ms,
+            }
+            for one in report.adjustments
+        ],
     }
 
 

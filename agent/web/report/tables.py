@@ -5,6 +5,7 @@ from __future__ import annotations
 from agent.core.report.model import MonthReport
 from agent.web.report.table import Table
 from agent.web.report.tables_checks import (
+    adjustments_table,
     factors_table,
     findings_table,
     methods_table,
@@ -53,6 +54,7 @@ def tables_of(report: MonthReport, words: ReportWords) -> dict[str, Table]:
         factors_table(report, words),
         findings_table(report, words),
         reviews_table(report, words),
+        *([adjustments_table(report, words)] if report.adjustments else []),
         annex_table(report, words),
     ]
     if report.compared:

@@ -87,6 +87,39 @@ def findings_table(report: MonthReport, words: ReportWords) -> Table:
     )
 
 
+def adjustments_table(report: MonthReport, words: ReportWords) -> Table:
+    t = words.t
+    names = {source.place.id: words.source(source) for source in report.sources}
+    return Table(
+        key="adjustments",
+        title=t("report.adjustments"),
+        columns=(
+            Column(title=t("events.time")),
+            Column(title=t("report.source")),
+            Column(title=t("report.adjusted_from"), form=Form.EXACT),
+            Column(title=t("report.adjusted_to"), form=Form.EXACT),
+            Column(title=t("report.adjusted_by"), form=Form.EXACT),
+            Column(title=t("report.reason")),
+            Column(title=t("report.name")),
+            Column(title=t("report.figures"), form=Form.CODE),
+        ),
+        rows=tuple(
+            (
+                words.moment(one.adjusted_ms),
+                names.get(one.source, one.source),
+                one.before_kgco2e,
+                one.after_kgco2e,
+                one.difference_kgco2e,
+                t.named("adjusted", one.reason),
+                one.author,
+                one.figures[:HASH_SHOWN],
+            )
+            for one in report.adjustments
+        ),
+        empty="",
+    )
+
+
 def reviews_table(report: MonthReport, words: ReportWords) -> Table:
     t = words.t
     return Table(

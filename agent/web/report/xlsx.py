@@ -33,7 +33,7 @@ SHEETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("report.sheet_activity", ("entries",)),
     ("report.sheet_factors", ("factors",)),
     ("report.sheet_findings", ("findings",)),
-    ("report.sheet_reviews", ("reviews",)),
+    ("report.sheet_reviews", ("reviews", "adjustments")),
     ("report.sheet_annex", ("annex",)),
 )
 NUMBER_FORMATS = {
