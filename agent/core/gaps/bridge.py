@@ -71,6 +71,8 @@ class Bridging:
     def __init__(self, prepared: Prepared, length: int) -> None:
         self._prepared = prepared
         self._length = length
+        windows = [bridge.window_h for bridge in BRIDGES]
+        self._last = np.array([prepared.intervals(hours) - 1 if hours else 0 for hours in windows])
         self._known: dict[tuple[bool, bool], tuple[Floats, Floats]] = {}
 
     def _shapes(self, *, left: bool, right: bool) -> tuple[Floats, Floats]:
@@ -94,19 +96,24 @@ class Bridging:
         edge, length = self._prepared.edge, self._length
         differences = actual - base
         before, after = differences[:edge], differences[edge + length :]
-        lefts = np.array([self._mean(before[::-1], bridge) for bridge in BRIDGES])
-        rights = np.array([self._mean(after, bridge) for bridge in BRIDGES])
-        left, right = bool(np.isfinite(lefts[0])), bool(np.isfinite(rights[0]))
-        from_left, from_right = self._shapes(left=left, right=right)
-        bent = base[edge : edge + length] + np.nan_to_num(lefts)[:, None] * from_left
-        bent += np.nan_to_num(rights)[:, None] * from_right
+        lefts, rights = self._means(before[::-1]), self._means(after)
+        from_left, from_right = self._shapes(left=lefts is not None, right=rights is not None)
+        bent = np.repeat(base[None, edge : edge + length], len(BRIDGES), axis=0)
+        if lefts is not None:
+            bent += lefts[:, None] * from_left
+        if rights is not None:
+            bent += rights[:, None] * from_right
         result: Floats = np.maximum(bent, self._prepared.lowest)
         return result
 
-    def _mean(self, differences: Floats, bridge: Bridge) -> float:
-        """Mean difference over the window next to the gap; NaN if its first value is unknown."""
-        size = self._prepared.intervals(bridge.window_h) if bridge.window_h else 1
-        near = differences[:size]
-        if not len(near) or math.isnan(near[0]):
-            return math.nan
-        return float(np.nanmean(near))
+    def _means(self, differences: Floats) -> Floats | None:
+        """Mean difference over each bridge's window, counted from the gap; None if the value next
+        to the gap is unknown."""
+        if not len(differences) or math.isnan(differences[0]):
+            return None
+        known = np.isfinite(differences)
+        sums = np.cumsum(np.where(known, differences, 0.0))
+        counts = np.cumsum(known)
+        last = np.minimum(self._last, len(differences) - 1)
+        means: Floats = sums[last] / counts[last]
+        return means
