@@ -79,7 +79,8 @@ def test_gas_counted_at_20_degrees_becomes_normal_cubic_metres() -> None:
 def test_only_used_streams_are_cut_and_carry_the_load() -> None:
     site = load_site(EXAMPLE)
     assert set(site.metered) == {"gas-f103.volume", "em-fan-f103.energy"}
-    assert set(site.streams) == {*site.metered, *site.manual}
+    derived = {plan.id for plan in site.derived}
+    assert set(site.streams) == {*site.metered, *site.manual, *derived}
     assert {stream.load for stream in site.streams.values()} == {"dcs-f103.load"}
     energy = site.streams["em-fan-f103.energy"]
     assert energy.kind is StreamKind.COUNTER
