@@ -14,7 +14,7 @@ from agent.config.site import SiteConfig
 from agent.config.source_factor import KG_PER_T, NM3_PER_UNIT, USER
 from agent.config.standard_coal import period_coal, stream_coal
 from agent.core.checks.plausibility import Benchmark, FactorDefault
-from agent.core.model import FactorRef
+from agent.core.model import FactorRef, GasRates
 from agent.core.report.model import (
     PURCHASED_ENERGY,
     FactorDocument,
@@ -25,6 +25,7 @@ from agent.core.report.model import (
 
 CEMS = "cems"
 COMPUTED = "computed"  # from a composition or an equation of the site's own
+_GAS_OF_KIND = {"nitric_acid": "n2o", "adipic_acid": "n2o", "wastewater": "ch4", "landfill": "ch4"}
 _UNCERTAINTY_OF_KIND = {
     "fuel": "fuel",
     "electricity": "electricity",
@@ -184,9 +185,26 @@ def _sources(
 
 
 def _counted(config: SiteConfig, section: sections.Source) -> bool:
-    """False for a stack measurement beside calculated sources of its device."""
-    others = {one.kind for one in config.source_sections if one.device == section.device}
-    return not (section.kind == CEMS and others - PURCHASED_ENERGY - {CEMS})
+    """False for a stack measurement of a gas that its device's other sources are computed for."""
+    if section.kind != CEMS:
+        return True
+    computed = (
+        _gases_of(config, one)
+        for one in config.source_sections
+        if one.device == section.device and one.kind not in (*PURCHASED_ENERGY, CEMS)
+    )
+    return _gases_of(config, section).isdisjoint(frozenset().union(*computed))
+
+
+def _gases_of(config: SiteConfig, section: sections.Source) -> frozenset[str]:
+    """Which gases a source is computed for."""
+    plan = config.sources.get(section.id)
+    if plan is None:
+        table = config.period_sources[section.id].table
+        return frozenset({_GAS_OF_KIND.get(section.kind) or str(table.get("gas", "co2"))})
+    rates = plan.gases or GasRates(kgco2=1.0)
+    found = (("co2", rates.kgco2), ("ch4", rates.kgch4), ("n2o", rates.kgn2o))
+    return frozenset(gas for gas, rate in found if rate)
 
 
 def _factor_pct(section: sections.Source, rules: Rules) -> float:

@@ -22,7 +22,8 @@ TONNES_FROM_KG = 10_000.0
 AGES = (("age.days", 86_400), ("age.hours", 3_600), ("age.minutes", 60))
 
 _CUBIC = re.compile(r"(?<=m)3\b")
-_CO2 = re.compile(r"CO2")
+_GAS = re.compile(r"CO2|CH4|N2O")
+_GAS_LABELS = {"CO2": "CO₂", "CH4": "CH₄", "N2O": "N₂O"}
 
 COUNTED_ROLES = (PointRole.RATE, PointRole.COUNTER)
 WORST_FIRST = (Quality.MISSING, Quality.SUSPECT, Quality.GOOD)
@@ -66,7 +67,7 @@ def percent(share: float | None, *, decimals: int = 0) -> str:
         return NONE
     smallest = 10.0**-decimals
     value = share * 100
-    if 0 < value < smallest / 2:
+    if 0 < value <= smallest / 2:  # half to even: the half, too, would read as nothing
         return f"<{smallest:.{decimals}f}%"
     return f"{number(value, decimals=decimals)}%"
 
@@ -75,8 +76,8 @@ def unit_label(unit: str) -> str:
     """A unit as it is printed: «Nm3» as «Nm³», «kgCO2e» as «kg CO₂e», «1» as nothing."""
     if unit == "1":
         return ""
-    text = _CO2.sub("CO₂", _CUBIC.sub("³", unit))
-    return re.sub(r"\b(kg|t)(?=CO₂)", r"\1 ", text)
+    text = _GAS.sub(lambda gas: _GAS_LABELS[gas[0]], _CUBIC.sub("³", unit))
+    return re.sub(r"\b(kg|t)(?=CO₂|CH₄|N₂O)", r"\1 ", text)
 
 
 def in_tonnes(*values_kg: float | None) -> bool:

@@ -10,6 +10,7 @@ from report_month import OCTOBER, OWNER, PER_HOUR, ZONE, BookedSite, measured
 
 from agent.book.activity import SqliteActivity
 from agent.config.benchmarks import all_benchmarks, load_benchmarks
+from agent.config.report_site import report_reference
 from agent.core.activity import ActivityEntry, ActivityKind, stream_of
 from agent.core.checks.finding import Finding, FindingCode
 from agent.core.checks.plausibility import (
@@ -27,6 +28,7 @@ from agent.core.report.model import EntryFigures, MonthReport
 from agent.core.report.month import Month
 from agent.core.report.sums import EmissionRow, sum_source
 from agent.core.timebase import DAY_MS, HOUR_MS
+from tests.sources.site_text import site_with
 
 SPAN = OCTOBER.span(ZONE)
 REF = FactorRef(id="fuel/x@set", version="1", value=1.0, unit="kgCO2e/Nm3")
@@ -179,6 +181,33 @@ def test_cems_is_held_against_the_calculated_sources_of_its_device() -> None:
     (finding,) = cems_findings([far], calculated)
     assert (finding.number, finding.limit) == (pytest.approx(12.0), 10.0)
     assert finding.reference == 100.0
+
+
+def test_a_stack_measurement_is_held_against_the_same_gas() -> None:
+    calculated = [source("gas", 100e3, device="f1"), source("acid", 5e3, device="f1", gas="kgn2o")]
+    stack = source("stack", 4e3, device="f1", kind="cems", gas="kgn2o")
+    (finding,) = cems_findings([stack], calculated)
+    assert (finding.number, finding.reference_unit) == (pytest.approx(-20.0), "tN2O")
+
+
+@pytest.mark.parametrize(
+    ("gas", "other", "counted"),
+    [
+        ("n2o", 'kind = "fuel"\nfuel = "natural-gas"\nstream = "m.gas"', True),
+        ("co2", 'kind = "fuel"\nfuel = "natural-gas"\nstream = "m.gas"', False),
+        ("co2", 'kind = "electricity"\nstream = "m.energy"', True),
+        ("n2o", 'kind = "nitric_acid"\ntechnology = "高压法"\nstream = "m.mass"', False),
+    ],
+)
+def test_a_stack_measurement_counts_where_nothing_else_computes_its_gas(
+    tmp_path: Path, gas: str, other: str, counted: bool
+) -> None:
+    stack = f'[[source]]\nid = "stack"\ndevice = "d"\nkind = "cems"\ngas = "{gas}"\n'
+    stack += 'concentration_mg_nm3 = 120\nstream = "m.gas"\n'
+    config = site_with(tmp_path, f'{stack}[[source]]\nid = "x"\ndevice = "d"\n{other}\n')
+    places = {place.id: place for place in report_reference(config).site.sources}
+    assert places["stack"].counted is counted
+    assert places["x"].counted
 
 
 def test_a_sector_value_names_its_document() -> None:

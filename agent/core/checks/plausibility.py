@@ -17,6 +17,7 @@ from agent.core.timebase import DAY_MS
 DEVIATION_LIMIT = 0.30  # against the own history, the peers and the sector
 CEMS_LIMIT = 0.10  # tier 1 of continuous CO2 measurement allows ±10 % (EU 601/2012)
 ARITHMETIC_LIMIT = 1e-6
+_GASES = {"kgco2": "tCO2", "kgch4": "tCH4", "kgn2o": "tN2O"}
 FEWEST_PEERS = 2  # besides the source itself
 SHORTEST_PAST = 0.5  # of a month that was booked, to count as history
 
@@ -217,24 +218,23 @@ def own_factor_findings(
 
 
 def cems_findings(compared: Iterable[Booked], sources: Sequence[Booked]) -> Iterator[Finding]:
-    """A stack measurement more than 10 % off the calculated emission of its device."""
+    """A stack measurement more than 10 % off what its device's sources emit of the same gas."""
     for cems in compared:
-        calculated = math.fsum(
-            float(source.sum.mass.kgco2)
-            for source in sources
-            if source.place.device == cems.place.device
-            and source.place.kind not in PURCHASED_ENERGY
-        )
-        finding = deviation(
-            cems,
-            FindingCode.CEMS,
-            float(cems.sum.mass.kgco2) / 1000,
-            calculated / 1000,
-            "tCO2",
-            CEMS_LIMIT,
-        )
-        if finding:
-            yield finding
+        for gas, unit in _GASES.items():
+            measured = getattr(cems.sum.mass, gas)
+            if not measured:
+                continue
+            calculated = math.fsum(
+                float(getattr(source.sum.mass, gas))
+                for source in sources
+                if source.place.device == cems.place.device
+                and source.place.kind not in PURCHASED_ENERGY
+            )
+            finding = deviation(
+                cems, FindingCode.CEMS, float(measured) / 1000, calculated / 1000, unit, CEMS_LIMIT
+            )
+            if finding:
+                yield finding
 
 
 def arithmetic_findings(sources: Iterable[Booked]) -> Iterator[Finding]:

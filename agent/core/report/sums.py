@@ -174,9 +174,9 @@ def _by_day(
 ) -> dict[datetime.date, Mass]:
     found: dict[datetime.date, Mass] = {}
     for ((first, last), _), mass in masses.items():
-        for place, part in zip(range(first, last + 1), spread(mass, last + 1 - first), strict=True):
-            day = days[place][0]
-            found[day] = found.get(day, Mass()) + part
+        parts = (mass,) if first == last else spread(mass, last + 1 - first)
+        for (day, _, _), part in zip(days[first : last + 1], parts, strict=True):
+            found[day] = found[day] + part if day in found else part
     return found
 
 
