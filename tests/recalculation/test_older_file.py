@@ -10,7 +10,14 @@ from agent.book.database import BOOK_MIGRATIONS, Database, Migrations
 from agent.book.sqlite import SqliteBook
 from agent.core.model import Emission
 from agent.store.database import STORE_MIGRATIONS, open_store
-from tests.recalculation.plant import EVERYTHING, LENGTH_MS, SOURCE, START_MS, STREAM, Plant
+from tests.recalculation.recalculated_plant import (
+    EVERYTHING,
+    LENGTH_MS,
+    SOURCE,
+    START_MS,
+    STREAM,
+    Plant,
+)
 from tests.sync.harness import OWNER
 
 FIGURES = "kgco2, kgch4, kgn2o, kgco2e, lower, upper, estimated_share"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.pipeline import read_ahead, recalculate
-from tests.recalculation.plant import OTHER_STREAM, Plant
+from tests.recalculation.recalculated_plant import OTHER_STREAM, Plant
 from tests.recalculation.test_travel import MONTH, assert_same
 
 

@@ -19,7 +19,14 @@ from agent.core.recalculation import BulkRecalculation
 from agent.core.record import Record
 from agent.pipeline.seal import MOST_RECORDS
 from tests.proof.evidence import ROOT, load_script
-from tests.recalculation.plant import LENGTH_MS, OTHER_STREAM, SOURCE, START_MS, STREAM, Plant
+from tests.recalculation.recalculated_plant import (
+    LENGTH_MS,
+    OTHER_STREAM,
+    SOURCE,
+    START_MS,
+    STREAM,
+    Plant,
+)
 from tests.sync.harness import EPOCH, GATEWAY, GATEWAY_KEY, OWNER, SITE
 
 MONTH = 28 * 4  # windows of February
