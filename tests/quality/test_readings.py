@@ -58,6 +58,11 @@ def test_what_is_doubted_and_why(values: list[float], expected: list[tuple[int, 
     assert judged(values) == expected
 
 
+def test_a_short_run_of_a_slowly_read_device_is_no_spike() -> None:
+    assert judged([*NOISE, 400.0, 100.1], step_ms=5_000) == [(6, "spike")]
+    assert judged([*NOISE, 400.0, 100.1], step_ms=15_000) == []
+
+
 def test_a_rate_that_stands_still_is_told_once_and_zero_never() -> None:
     assert judged([42.5] * 200, step_ms=60_000) == [(60, "stuck")]
     assert judged([0.0] * 200, step_ms=60_000) == []

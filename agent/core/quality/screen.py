@@ -1,7 +1,7 @@
 """Doubt of single readings as they come: out of range, a spike, stuck.
 
-A spike is a value that leaves the level of those before it and comes back within two readings; a
-value that stays is a new level. It is known with the reading that comes back, so the verdict is
+A spike is a value that leaves the level of those before it and comes back within two readings and
+ten seconds (what lasts longer may be the process); a value that stays is a new level. It is known with the reading that comes back, so the verdict is
 about an earlier reading, which stays as read and becomes suspect.
 """
 
@@ -23,6 +23,7 @@ from agent.core.timebase import HOUR_MS
 LEVEL_VALUES = 11
 FEWEST_VALUES = 5
 LONGEST_SPIKE = 2
+LONGEST_SPIKE_MS = 10_000
 SIGMAS = 8.0  # process steps are common, spikes are far off
 LEAST_SHARE = 0.5  # of the level
 LEAST_OF_RANGE = 0.02  # of the largest possible value
@@ -97,7 +98,7 @@ class _Watch:
         values = [each.value for each in waiting if each.value is not None]
         verdicts, decided = self.level.judge(self.limits, values)
         for each, verdict in zip(waiting[:decided], verdicts[:decided].tolist(), strict=True):
-            if verdict == quality.SPIKE:
+            if verdict == quality.SPIKE and sample.time_ms - each.time_ms <= LONGEST_SPIKE_MS:
                 yield _doubt(each, Reason.SPIKE)
         self.waiting = waiting[decided:]
         if self.spec.role is PointRole.RATE and self._is_stuck(sample):
