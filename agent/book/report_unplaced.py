@@ -13,8 +13,13 @@ from agent.book.reviews import reviewed_figures, reviews_of
 from agent.config.benchmarks import all_benchmarks
 from agent.config.factors import library
 from agent.config.inventory.sections import KINDS
-from agent.config.report_site import ReportReference, decimals_of, factor_document
-from agent.config.rules import RulesNotFound, rules_named
+from agent.config.report_site import (
+    ReportReference,
+    decimals_of,
+    default_factor_pct,
+    factor_document,
+)
+from agent.config.rules import Rules, RulesNotFound, rules_named
 from agent.config.sections import Site
 from agent.core.model import FactorRef
 from agent.core.report.figures import unknown_source
@@ -41,37 +46,39 @@ def unplaced_reference(
 ) -> ReportReference:
     """A reference from the batches alone: factors, streams, and what signed figures name.
 
-    Names and places are not known; a kind is that of the signed figures or of the factor.
+    Names and places are not known; a kind is that of the signed figures or of the factor, and
+    uncertainties are those that the rules assume (of a new site, where no figures name any).
     """
     rows = ReportRows(connection)
     known = library()
     signed = {owner.gateway: _signed(connection, owner, month) for owner in owners}
     first = next((one for one in signed.values() if one.rules), _Signed(kinds={}))
+    assumed = Site(id="site").rules
     gwp, _ = known.gwp(first.gwp or Site(id="site").gwp)
     try:
-        rules = rules_named(first.rules) if first.rules else None
+        rules = rules_named(first.rules or assumed)
     except RulesNotFound:
-        rules = None
+        rules = rules_named(assumed)
     site = ReportSite(
         id=owners[0].site,
         name=owners[0].site,
         timezone=Site(id="site").timezone,
         rules=first.rules,
-        rules_name_zh=rules.name_zh if rules else "",
-        rules_name_en=rules.name_en if rules else "",
-        rules_status=rules.status if rules else "",
-        rules_note_zh=rules.note_zh if rules else "",
-        rules_note_en=rules.note_en if rules else "",
-        rules_missing_data_zh=rules.missing_data_zh if rules else "",
-        rules_missing_data_en=rules.missing_data_en if rules else "",
-        rules_kinds=rules.kinds if rules else (),
+        rules_name_zh=rules.name_zh if first.rules else "",
+        rules_name_en=rules.name_en if first.rules else "",
+        rules_status=rules.status,
+        rules_note_zh="",
+        rules_note_en="",
+        rules_missing_data_zh="",
+        rules_missing_data_en="",
+        rules_kinds=rules.kinds if first.rules else (),
         gwp=first.gwp,
         gwp_ch4=gwp.ch4,
         gwp_n2o=gwp.n2o,
         equivalent_source="",
-        decimals_t=decimals_of(rules) if rules else 3,
+        decimals_t=decimals_of(rules) if first.rules else 3,
         sources=tuple(
-            _source(rows, owner, name, number, span, signed[owner.gateway])
+            _source(rows, owner, name, number, span, signed[owner.gateway], rules)
             for owner in owners
             for name, number in rows.series(owner, "source").items()
         ),
@@ -105,11 +112,23 @@ def _signed(connection: Connection, owner: Owner, month: Month) -> _Signed:
 
 
 def _source(
-    rows: ReportRows, owner: Owner, name: str, number: int, span: Span, signed: _Signed
+    rows: ReportRows,
+    owner: Owner,
+    name: str,
+    number: int,
+    span: Span,
+    signed: _Signed,
+    rules: Rules,
 ) -> SourcePlace:
     factor = rows.any_factor(number, span)
     kind = signed.kinds.get(name) or (_kind_of(factor) if factor else UNKNOWN)
-    return replace(unknown_source(name, owner.gateway), name=name, kind=kind)
+    return replace(
+        unknown_source(name, owner.gateway),
+        name=name,
+        kind=kind,
+        uncertainty_activity_pct=rules.uncertainty_pct.activity,
+        uncertainty_factor_pct=default_factor_pct(kind, rules),
+    )
 
 
 def _kind_of(factor: FactorRef) -> str:

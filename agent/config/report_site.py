@@ -172,12 +172,14 @@ def _sources(
             carrier_zh=carrier.name_zh if carrier else "",
             carrier_en=carrier.name_en if carrier else "",
             counted=_counted(config, section),
-            uncertainty_activity_pct=rules.uncertainty_pct.activity
-            if section.uncertainty_activity_pct is None
-            else section.uncertainty_activity_pct,
+            uncertainty_activity_pct=_stated_or(
+                section.uncertainty_activity_pct, rules.uncertainty_pct.activity
+            ),
             uncertainty_factor_pct=plan.uncertainty_factor_pct
             if plan
-            else _factor_pct(section, rules),
+            else _stated_or(
+                section.uncertainty_factor_pct, default_factor_pct(section.kind, rules)
+            ),
             coal=stream_coal(owner, plan, stream.unit, rules, known)
             if plan and stream
             else period_coal(owner, config.period_sources[section.id], rules, known),
@@ -207,11 +209,13 @@ def _gases_of(config: SiteConfig, section: sections.Source) -> frozenset[str]:
     return frozenset(gas for gas, rate in found if rate)
 
 
-def _factor_pct(section: sections.Source, rules: Rules) -> float:
-    """Half of the 95 % interval of a period source's factor, in %: as stated, or by its kind."""
-    if section.uncertainty_factor_pct is not None:
-        return section.uncertainty_factor_pct
-    group = _UNCERTAINTY_OF_KIND.get(section.kind, "process")
+def _stated_or(stated: float | None, default: float) -> float:
+    return default if stated is None else stated
+
+
+def default_factor_pct(kind: str, rules: Rules) -> float:
+    """Half of the 95 % interval of the factor of a kind of source, in %, as the rules assume it."""
+    group = _UNCERTAINTY_OF_KIND.get(kind, "process")
     default: float = getattr(rules.uncertainty_pct, group)
     return default
 

@@ -176,6 +176,7 @@ def test_without_a_site_file_the_batches_speak_and_the_report_says_so(
     assert FindingCode.UNKNOWN_SOURCE not in codes
     assert bare.totals.mass == booked.report().totals.mass
     assert {source.place.kind for source in bare.sources} == {"fuel", "electricity", "heat"}
+    assert bare.totals.half_95_kg > 0.05 * float(bare.totals.mass.kgco2e)
     assert set(bare.energy.left_out) == {source.place.id for source in bare.sources}
     for language in ("zh-CN", "en"):
         for form in ReportForm:
