@@ -16,10 +16,12 @@ from agent.book.ports import Owner
 from agent.book.sqlite import SqliteBook
 from agent.book.touched import number_before, touched_after, window_keys
 from agent.config.site import DerivedPlan, SiteConfig
+from agent.core.adjustment import Reason
 from agent.core.indirect import estimate, levels, no_estimate
 from agent.core.model import Emission, Event, Severity, StreamKind, Window
 from agent.core.timebase import HOUR_MS, ceil_boundary
 from agent.core.virtual import Amount, Computed, compute
+from agent.pipeline.adjust import Cause, SignedMonths
 from agent.pipeline.booking import Booking
 from agent.pipeline.inputs import Held, Inputs, Key, chunks
 from agent.store.models import DerivedInputs, DerivedMarks, Models, ModelVersion
@@ -62,6 +64,7 @@ class Derivation:
         self._owner = owner
         self._readings = readings
         self._booking = booking
+        self._signed = SignedMonths(config, owner)
         self._held: dict[str, Held] = {}
         self._plans = [plan for plan in config.derived if plan.booked]
 
@@ -82,17 +85,21 @@ class Derivation:
         windows: list[Window] = []
         emissions: list[Emission] = []
         events: list[Event] = []
+        told: list[Event] = []  # booked already
         for plan in self._plans:
             keys = look.keys(plan, touched)
             drafts = look.changed(plan, keys)
             events += look.events(plan, drafts)  # they compare with what is booked before
+            before = self._signed.sums(connection, [draft.window for draft in drafts])
             booked, emitted = self._book(connection, drafts)
+            cause = Cause(reason=Reason.COMPUTED, author=self._owner.gateway, now_ms=until_ms)
+            told += self._signed.adjusted(connection, before, cause)
             touched[plan.id] |= {(window.start_ms, window.length_ms) for window in booked}
             windows += booked
             emissions += emitted
         SqliteBook(connection).add_events(self._owner, events)
         DerivedMarks(connection).set_window_id(SqliteBook(connection).next_id("windows") - 1)
-        return Derived(windows=len(windows), emissions=len(emissions), events=tuple(events))
+        return Derived(windows=len(windows), emissions=len(emissions), events=(*events, *told))
 
     def _book(
         self, connection: Connection, drafts: Sequence[_Draft]

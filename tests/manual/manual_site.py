@@ -65,8 +65,27 @@ year = 2023
 class ManualBench(Bench):
     """A pipeline with meters that people read, 15 minutes a window."""
 
-    def __init__(self, folder: Path, *, now_ms: int = EIGHT_MS, sealed: bool = False) -> None:
-        super().__init__(folder, FakeClock(now_ms), sealed=sealed, window_s=900, text=SITE + TABLES)
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        now_ms: int = EIGHT_MS,
+        sealed: bool = False,
+        tables: str = TABLES,
+    ) -> None:
+        text = SITE + tables
+        super().__init__(folder, FakeClock(now_ms), sealed=sealed, window_s=900, text=text)
+
+    def sign(self, month: str) -> None:
+        """Let a department accept the figures of a month."""
+        with self.database.transaction() as connection:
+            connection.execute("INSERT INTO reviewed_figures VALUES ('f1', '{}')")
+            connection.execute(
+                "INSERT INTO reviews (site, gateway, month, department, name, decision, note, "
+                "settled, figures, reviewed_ms) VALUES ('plant', 'gw', ?, 'production', '张三', "
+                "'accepted', '', '[]', 'f1', 1)",
+                (month,),
+            )
 
     def enter(self, *entries: dict[str, object], dry_run: bool = False) -> ManualOutcome:
         """Enter readings, each as ``reading()`` gives it."""

@@ -193,13 +193,7 @@ def test_a_verification_needs_a_name(bench: ManualBench) -> None:
 
 
 def test_a_signed_month_gets_an_adjustment(bench: ManualBench) -> None:
-    with bench.database.transaction() as connection:
-        connection.execute("INSERT INTO reviewed_figures VALUES ('f1', '{}')")
-        connection.execute(
-            "INSERT INTO reviews (site, gateway, month, department, name, decision, note, settled, "
-            "figures, reviewed_ms) VALUES ('plant', 'gw', '2026-11', 'production', '张三', "
-            "'accepted', '', '[]', 'f1', 1)"
-        )
+    bench.sign("2026-11")
     emitted = sum(one.kgco2e or 0 for one in bench.emissions("sa"))
     outcome = answer(bench, value=300.0)
     assert outcome.adjusted == ("2026-11",)
