@@ -19,11 +19,8 @@ def balance_plans(plans: Mapping[str, MeterPlan], used: Set[str]) -> tuple[Balan
     found = []
     for master in plans.values():
         below = [plan for plan in plans.values() if plan.section.parent == master.id]
-        for point in master.points if below else ():
-            stream = _amount(master, point)
-            if stream is None:
-                continue
-            matching = [(plan, _match(plan, stream)) for plan in below]
+        for stream in _main_amounts(master) if below else ():
+            matching = [(plan, _match(plan, master, stream)) for plan in below]
             parts = {part.id: plan for plan, part in matching if part is not None}
             if parts and used & {stream.id, *parts}:
                 found.append(_plan(master, stream, parts))
@@ -55,17 +52,37 @@ def _amount(plan: MeterPlan, point: PointSpec) -> StreamSpec | None:
     return stream if stream.unit in AMOUNT_UNITS else None
 
 
-def _match(plan: MeterPlan, master: StreamSpec) -> StreamSpec | None:
-    """The stream of a submeter that counts what the master's does.
+def _main_amounts(plan: MeterPlan) -> list[StreamSpec]:
+    """The amounts of a meter; of several of one quantity, as by tariff, the first is the total."""
+    first: dict[tuple[str, str, str], StreamSpec] = {}
+    for point in plan.points:
+        stream = _amount(plan, point)
+        if stream is not None:
+            first.setdefault((stream.quantity or stream.id, stream.unit, stream.kind), stream)
+    return list(first.values())
 
-    The same unit, kind and quantity; a point without a quantity matches if it is the only one.
+
+def _match(plan: MeterPlan, master: MeterPlan, stream: StreamSpec) -> StreamSpec | None:
+    """The stream of a submeter that counts what a stream of the master does.
+
+    The same unit, kind and quantity. Where a quantity is not given, the point of the same id, or
+    the only one that both have.
     """
-    streams = [stream for point in plan.points if (stream := _amount(plan, point))]
-    alike = [
-        stream for stream in streams if stream.unit == master.unit and stream.kind is master.kind
-    ]
-    same = [stream for stream in alike if stream.quantity == master.quantity]
+    alike = [one for one in _main_amounts(plan) if _is_alike(one, stream)]
+    same = [one for one in alike if one.quantity and one.quantity == stream.quantity]
     if same:
         return same[0]
-    vague = [stream for stream in alike if not (stream.quantity and master.quantity)]
-    return vague[0] if len(vague) == 1 else None
+    vague = [one for one in alike if not (one.quantity and stream.quantity)]
+    twins = [one for one in vague if _point_id(one) == _point_id(stream)]
+    if twins:
+        return twins[0]
+    rivals = [one for one in _main_amounts(master) if _is_alike(one, stream)]
+    return vague[0] if len(vague) == 1 and len(rivals) == 1 else None
+
+
+def _is_alike(one: StreamSpec, other: StreamSpec) -> bool:
+    return (one.unit, one.kind) == (other.unit, other.kind)
+
+
+def _point_id(stream: StreamSpec) -> str:
+    return stream.id.partition(".")[2]

@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from agent.book.database import Database
 from agent.book.ports import Owner
 from agent.book.sqlite import SqliteBook
+from agent.config import sections
+from agent.config.meter_tree import balance_plans
+from agent.config.site import MeterPlan
 from agent.core.balance import (
     COVERAGE_FACTOR,
     Metered,
@@ -24,7 +27,7 @@ from agent.core.balance import (
     usual_share,
 )
 from agent.core.checks.balance import balance_findings
-from agent.core.model import Event, Provenance, Severity, Window
+from agent.core.model import Event, PointRole, PointSpec, Provenance, Severity, Window
 from agent.core.timebase import DAY_MS, HOUR_MS
 from agent.pipeline.balance import balances, periods_of
 from agent.pipeline.calendar import run_each
@@ -236,3 +239,46 @@ def test_the_monthly_report_sums_the_days_that_did_not_close() -> None:
         ("plausibility.balance:a.energy", 22.5, "kWh", 2),
         ("plausibility.balance:c.energy", -3, "kWh", 1),
     ]
+
+
+def plans(**meters: tuple[str | None, list[tuple[str, str, str]]]) -> dict[str, MeterPlan]:
+    """Meters by id: their parent, and the id, quantity and unit of each counter."""
+    bus = sections.Bus(id="bus", driver="modbus-tcp")
+    return {
+        name: MeterPlan(
+            section=sections.Meter(id=name, bus="bus", parent=parent),
+            bus=bus,
+            points=tuple(
+                PointSpec(id=point, quantity=quantity, unit=unit, role=PointRole.COUNTER)
+                for point, quantity, unit in points
+            ),
+        )
+        for name, (parent, points) in meters.items()
+    }
+
+
+TOTAL, PEAK = ("energy", "import", "kWh"), ("energy-peak", "import", "kWh")
+PLAIN, BACK, STEAM = ("energy", "", "kWh"), ("energy-back", "", "kWh"), ("steam", "", "t")
+
+
+@pytest.mark.parametrize(
+    ("master", "below", "used", "expected"),
+    [
+        ([TOTAL, PEAK], [TOTAL, PEAK], {"s.energy"}, [("m.energy", "s.energy")]),
+        ([TOTAL], [("e1", "import", "kWh")], {"m.energy"}, [("m.energy", "s.e1")]),
+        ([PLAIN], [("e1", "", "kWh")], {"m.energy"}, [("m.energy", "s.e1")]),
+        ([PLAIN, BACK], [PLAIN], {"s.energy"}, [("m.energy", "s.energy")]),
+        ([PLAIN, BACK], [("e1", "", "kWh")], {"s.e1"}, []),
+        ([TOTAL], [("e1", "export", "kWh")], {"s.e1"}, []),
+        ([PLAIN, STEAM], [STEAM], {"s.steam"}, [("m.steam", "s.steam")]),
+        ([PLAIN], [PLAIN], set(), []),
+    ],
+)
+def test_a_balance_pairs_what_counts_the_same(
+    master: list[tuple[str, str, str]],
+    below: list[tuple[str, str, str]],
+    used: set[str],
+    expected: list[tuple[str, str]],
+) -> None:
+    found = balance_plans(plans(m=(None, master), s=("m", below)), used)
+    assert [(plan.master, *plan.parts) for plan in found] == expected
