@@ -7,7 +7,7 @@ is booked as new revisions; every other window stays as it is, and so do the for
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,12 +17,12 @@ from agent.book.ports import Owner, Span
 from agent.book.sqlite import SqliteBook
 from agent.config.site import SiteConfig
 from agent.core.adjustment import Reason
-from agent.core.cut import edge_ms
+from agent.core.cut import DECIMALS, edge_ms
 from agent.core.gaps.load import LoadSeries
-from agent.core.model import Event, Provenance, Severity, StreamSpec, Window
+from agent.core.model import Endpoint, Event, Provenance, Severity, StreamSpec, Window
 from agent.core.streamstate import StreamState
 from agent.core.timebase import DAY_MS, HOUR_MS, iso_utc
-from agent.core.windows import SHORT_GAP_MS, close_windows
+from agent.core.windows import SHORT_GAP_MS, Closing, close_windows
 from agent.pipeline.adjust import Cause, Revising
 from agent.pipeline.close import Closed, max_gap_ms
 from agent.pipeline.substitution import METHOD
@@ -95,12 +95,17 @@ class Reopener:
             for window in book.current_windows(self._owner, touched, spec.id)
             if window.end_ms <= until_ms
         }
-        made = self._cut(connection, spec, seen, until_ms, now_ms, {key[1] for key in booked})
-        drafts = [
-            replace(window, maintenance=booked[key].maintenance)
-            for key, window in sorted(made.items())
-            if key in booked and _differs(window, booked[key])
-        ]
+        drafts: list[Window] = []
+        for length_ms in sorted({length_ms for _, length_ms in booked}):
+            closing = self._cut(connection, spec, seen, until_ms, now_ms, length_ms)
+            changed = [
+                replace(window, maintenance=booked[key].maintenance)
+                for window in closing.windows
+                if (key := (window.start_ms, length_ms)) in booked and _differs(window, booked[key])
+            ]
+            drafts += changed
+            ends = self._endpoints(connection, closing.endpoints, changed)
+            book.add_endpoints(self._owner, ends)
         cause = Cause(reason=Reason.LATE, author="gateway", now_ms=now_ms)
         revised = self._revising.book(connection, drafts, cause)
         events = _events(spec, late, now_ms, booked, drafts)
@@ -135,28 +140,54 @@ class Reopener:
         seen: Span,
         until_ms: int,
         now_ms: int,
-        lengths_ms: set[int],
-    ) -> dict[tuple[int, int], Window]:
-        """The windows of the span as all readings that are kept now make them."""
-        made = {}
+        length_ms: int,
+    ) -> Closing:
+        """The span as all readings that are kept now cut it."""
         history = History(connection, self._readings)
-        for length_ms in lengths_ms:
-            reach_ms = SHORT_GAP_MS + 2 * edge_ms(spec, length_ms)
-            from_ms, to_ms = seen.from_ms - reach_ms, min(seen.to_ms + reach_ms, now_ms + 1)
-            series = history.good([spec.id], from_ms, to_ms)[spec.id]
-            closing = close_windows(
-                spec,
-                None,
-                series.times_ms,
-                series.values,
-                until_ms=until_ms,
-                length_ms=length_ms,
-                loads=_loads(history, spec.load, from_ms, to_ms),
-                max_gap_ms=max_gap_ms(spec),
-                known_to_ms=to_ms,
-            )
-            made.update({(each.start_ms, each.length_ms): each for each in closing.windows})
-        return made
+        reach_ms = SHORT_GAP_MS + 2 * edge_ms(spec, length_ms)
+        from_ms, to_ms = seen.from_ms - reach_ms, min(seen.to_ms + reach_ms, now_ms + 1)
+        series = history.good([spec.id], from_ms, to_ms)[spec.id]
+        return close_windows(
+            spec,
+            None,
+            series.times_ms,
+            series.values,
+            until_ms=until_ms,
+            length_ms=length_ms,
+            loads=_loads(history, spec.load, from_ms, to_ms),
+            max_gap_ms=max_gap_ms(spec),
+            known_to_ms=to_ms,
+        )
+
+    def _endpoints(
+        self, connection: Connection, ends: Sequence[Endpoint], changed: Sequence[Window]
+    ) -> list[Endpoint]:
+        """The end points of changed windows that another reading gives now.
+
+        A cut counts from its own first reading: the end points that both have tell by how much.
+        """
+        if not ends or not changed:
+            return []
+        rows = connection.execute(
+            "SELECT boundary_ms, time_ms, accumulated FROM endpoints WHERE series = ? "
+            "AND boundary_ms >= ? AND boundary_ms <= ? ORDER BY id",
+            (
+                SqliteBook(connection).number(self._owner, "stream", ends[0].stream),
+                ends[0].boundary_ms,
+                ends[-1].boundary_ms,
+            ),
+        )
+        booked = {boundary_ms: (time_ms, amount) for boundary_ms, time_ms, amount in rows}
+        known = [end for end in ends if booked.get(end.boundary_ms, (None,))[0] == end.time_ms]
+        if not known:
+            return []
+        ahead = booked[known[0].boundary_ms][1] - known[0].accumulated
+        touched = {bound for window in changed for bound in (window.start_ms, window.end_ms)}
+        return [
+            replace(end, accumulated=round(end.accumulated + ahead, DECIMALS))
+            for end in ends
+            if end.boundary_ms in touched and end not in known
+        ]
 
 
 def _loads(history: History, point: str | None, from_ms: int, to_ms: int) -> LoadSeries | None:

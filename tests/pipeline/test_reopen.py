@@ -64,6 +64,13 @@ class Slow(Bench):
         found = SqliteBook(self.database.connection).events(self.owner, EVERYTHING, 1000)
         return [event for event in found if event.code == code]
 
+    def endpoints(self) -> dict[int, tuple[int, float]]:
+        """Time of the reading and amount at each boundary, as booked last."""
+        found = self.database.connection.execute(
+            "SELECT boundary_ms, time_ms, accumulated FROM endpoints ORDER BY endpoints.id"
+        )
+        return {round(hours_since(row[0])): (row[1], row[2]) for row in found}
+
     def rows(self) -> list[tuple[object, ...]]:
         return self.database.connection.execute(
             "SELECT series, start_ms, revision, value, provenance FROM windows "
@@ -184,6 +191,10 @@ def test_readings_of_a_gap_that_come_a_day_late(bench: Slow) -> None:
     assert {hour for hour in now if now[hour].revision > former[hour].revision} == set(gap)
     assert {now[hour].provenance for hour in gap} == {Provenance.MEASURED}
     assert now[10].value == pytest.approx(120)
+    ends = bench.endpoints()
+    for hour in gap:  # the legal record follows: registers read at the boundaries, one count
+        assert ends[hour][0] == MIDNIGHT_MS + hour * HOUR_MS
+        assert ends[hour + 1][1] - ends[hour][1] == pytest.approx(now[hour].value, abs=1e-5)
     assert total(bench, 0, 24) == pytest.approx(2_420, abs=1e-6)
 
 
