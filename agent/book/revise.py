@@ -149,14 +149,19 @@ def revisions(
     """The emissions computed again, cut into as many records as their size asks for."""
     runs: list[Run] = []
     first = end = 0
+
+    def made() -> Revision:
+        part = booked.only(slice(first, end))
+        return _revision(source, stream, part, runs, _terms_of(part, terms), library)
+
     for part, run in runs_of(booked):
         if runs and (len(runs) == MOST_RUNS or part.stop - first > MOST_EMISSIONS):
-            yield _revision(source, stream, booked.only(slice(first, end)), runs, terms, library)
+            yield made()
             runs, first = [], part.start
         runs.append(run)
         end = part.stop
     if runs:
-        yield _revision(source, stream, booked.only(slice(first, end)), runs, terms, library)
+        yield made()
 
 
 def _revision(
@@ -167,7 +172,6 @@ def _revision(
     terms: Terms,
     library: str,
 ) -> Revision:
-    terms = _terms_of(booked, terms)
     figures = recompute(booked, terms)
     record = BulkRecalculation(
         source=source,
