@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from web_plant import BROKEN, EMPTY, FRESH, RICH, FakeView
 
 from agent.web.assets import load_assets
-from agent.web.view import Snapshot
+from agent.web.view import DeviceDetail, Snapshot
 
 PAGES = (
     "/",
@@ -262,3 +262,25 @@ def test_colours_reach_the_contrast_of_wcag_aa() -> None:
         for mark in ("bar", "estimated", "edge", "focus"):
             assert _contrast(palette[mark], palette["panel"]) >= 3.0, mark
         assert _contrast(palette["bar"], palette["track"]) >= 3.0
+
+
+async def test_a_source_of_entered_data_shows_its_period_and_what_it_was_made_from(
+    app: Starlette, view: FakeView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = await view.device("f103")
+    assert shown is not None
+    source = replace(shown.sources[0], id="tar", name="焦油", stream="", period="month")
+    emission = replace(
+        shown.emissions[0],
+        source="tar",
+        length_ms=30 * 86_400_000,
+        inputs=(("activity.waste.tar-incineration", 1),),
+    )
+
+    async def device(name: str) -> DeviceDetail:
+        return replace(shown, sources=(source,), emissions=(emission,))
+
+    monkeypatch.setattr(view, "device", device)
+    text = (await get(app, "/devices/f103?lang=en")).text
+    assert "activity.waste.tar-incineration" in text
+    assert re.search(r"\d{4}-\d\d-\d\d [\d:]+ – \d{4}-\d\d-\d\d", text)
