@@ -186,5 +186,4 @@ def _factor_packs(snapshot: Snapshot, say: Presenter) -> Iterator[Abnormal]:
             title=say.text("packs.waits", issuer=pack.issuer, serial=pack.serial),
             what=what,
             href="/factors",
-            since_ms=pack.found_ms,
         )

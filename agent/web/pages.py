@@ -181,7 +181,7 @@ class Pages:
         return self._render("events.html", Scope.EVENTS, snapshot, events=events)
 
     def factors(self, snapshot: Snapshot, packs: Sequence[FactorPackView]) -> str:
-        return self._render("factors.html", Scope.FACTORS, snapshot, packs=packs)
+        return self._render("factors.html", Scope.PACKS, snapshot, packs=packs)
 
     def reports(self, snapshot: Snapshot, months: Sequence[ReportMonth]) -> str:
         return self._render("reports.html", Scope.REPORTS, snapshot, months=months)

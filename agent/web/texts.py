@@ -44,7 +44,7 @@ class Scope(StrEnum):
     DELIVERY = "delivery"
     EVENTS = "events"
     REPORTS = "reports"
-    FACTORS = "factors"
+    PACKS = "packs"
 
 
 def page_texts(
@@ -107,7 +107,7 @@ def page_structure(scope: Scope, snapshot: Snapshot, detail: DeviceDetail | None
     if scope is Scope.DELIVERY:
         last = [(target.batches_sent, target.batches_receipted) for target in snapshot.targets]
         return digest((targets, last))
-    if scope is Scope.FACTORS:
+    if scope is Scope.PACKS:
         return digest([(pack.hash, pack.months is None) for pack in snapshot.factor_packs])
     if scope is Scope.REPORTS:
         return digest(scope)  # a report stands still until it is asked for again

@@ -21,6 +21,7 @@ PAGES = {
     "delivery": "/delivery",
     "events": "/events",
     "reports": "/reports",
+    "factors": "/factors",
     "report": "/reports/2026-10",
     "missing": "/nope",
 }

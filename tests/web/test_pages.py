@@ -22,6 +22,7 @@ PAGES = (
     "/delivery",
     "/events",
     "/reports",
+    "/factors",
     "/reports/2026-10",
 )
 VOID = {"meta", "link", "br", "hr", "input", "img"}

@@ -20,6 +20,13 @@ from agent.core.model import (
 from agent.core.report.month import Month
 from agent.web import computed_view as c
 from agent.web import view as v
+from agent.web.factor_view import (
+    FactorMonth,
+    FactorPackView,
+    FactorSetChange,
+    FactorValueChange,
+    PackState,
+)
 from agent.web.report_view import ReportForm, ReportMonth, ReviewOutcome, ReviewSubmission
 
 NOW_MS = 1_795_329_128_000  # 2026-11-22 14:32:08 at UTC+8
@@ -625,6 +632,51 @@ class FakeComputed:
         )
 
 
+def factor_pack(state: PackState, serial: int) -> FactorPackView:
+    waits = state is PackState.STAGED
+    change = FactorValueChange(
+        row="sichuan/average", field="kgco2_per_kwh", old="0.1404", new="0.1404", change_pct=None
+    )
+    return FactorPackView(
+        hash=f"{serial:02x}" * 32,
+        issuer="集团碳管理部",
+        key_id="5b1f3c0a9d2e4f67",
+        serial=serial,
+        issued="2026-11-20",
+        note="2024年电网因子",
+        origin="/mnt/share/factors",
+        found_ms=NOW_MS - serial * HOUR_MS,
+        state=state,
+        sets=(
+            FactorSetChange(
+                kind="grid",
+                id="MEE-2026-50",
+                version="9f2c41d07be3",
+                base="MEE-2025-47",
+                changed=31,
+                added=1,
+                removed=0,
+                unchanged=2,
+                changes=(change, replace(change, row="quanguo/average", change_pct=-1.2)),
+            ),
+        ),
+        months=tuple(
+            FactorMonth(
+                source="f103-electricity",
+                month=month,
+                windows=2976,
+                before_kgco2e=184_210.0,
+                after_kgco2e=182_004.5,
+            )
+            for month in ("2026-10", "2026-11")
+        ),
+        decided_by="" if waits else "王工",
+        decided_ms=None if waits else NOW_MS - HOUR_MS,
+        reason="" if waits else "未含本省",
+        installed_ms=None,
+    )
+
+
 @dataclass
 class FakeView:
     """Serves a snapshot that a test may exchange; ``broken`` makes every call fail."""
@@ -673,6 +725,10 @@ class FakeView:
     async def batches(self, limit: int) -> Sequence[v.BatchView]:
         self._check()
         return batches()[:limit]
+
+    async def factor_packs(self) -> Sequence[FactorPackView]:
+        self._check()
+        return [factor_pack(PackState.STAGED, 4), factor_pack(PackState.REJECTED, 3)]
 
     async def report_months(self) -> Sequence[ReportMonth]:
         self._check()
