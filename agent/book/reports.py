@@ -113,10 +113,16 @@ def month_report(
         owners,
         report,
         [
-            *_findings(reference, report, booked, former, before, now_ms),
+            *_findings(reference, report, booked, former, before, _begun_ms(rows, owners)),
             *balance_findings(_balance_events(connection, owners, span)),
         ],
     )
+
+
+def _begun_ms(rows: ReportRows, owners: Iterable[Owner]) -> int | None:
+    """When the first emission of the site was booked for."""
+    begun = [found[0] for owner in owners if (found := rows.first_and_last_ms(owner))]
+    return min(begun, default=None)
 
 
 def _balance_events(connection: Connection, owners: Sequence[Owner], span: Span) -> Iterator[Event]:
@@ -276,14 +282,18 @@ def _findings(
     booked: Sequence[figure.Booked],
     former: dict[int, _Former],
     before: Sequence[ActivityEntry],
-    now_ms: int,
+    begun_ms: int | None,
 ) -> Iterator[Finding]:
     """Levels 1 and 2."""
+    now_ms = report.made_ms
     counted = [source for source in booked if source.place.counted]
     compared = [source for source in booked if not source.place.counted]
     names = {source.place.id: source.place.name for source in counted}
     yield from completeness.month_running(report.complete, report.from_ms, now_ms, report.to_ms)
-    yield from completeness.all_stream_findings(report.streams)
+    if not report.complete and begun_ms is not None and begun_ms >= report.until_ms:
+        yield completeness.first_hour(begun_ms)
+    else:
+        yield from completeness.all_stream_findings(report.streams)
     yield from _reference_findings(reference)
     yield from completeness.source_findings(
         (*report.sources, *report.compared),

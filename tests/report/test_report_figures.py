@@ -189,6 +189,19 @@ def test_before_the_first_window_of_a_running_month_one_sentence_says_all(
     assert [(one.streams, one.severity) for one in early.findings] == [(1, "info"), (4, "warning")]
 
 
+def test_a_gateway_that_has_just_begun_misses_nothing(booked: BookedSite) -> None:
+    hour = 240
+    booked.book(hours=hour + 1)
+    with booked.database.transaction() as connection:  # as if it had been started in that hour
+        first_ms = OCTOBER.span(ZONE)[0] + hour * HOUR_MS
+        connection.execute("DELETE FROM emissions WHERE start_ms < ?", (first_ms,))
+        connection.execute("DELETE FROM windows WHERE start_ms < ?", (first_ms,))
+    report = booked.report(days_after=-21 + 0.5 / 24)
+    assert report.until_ms == first_ms
+    assert codes(report) == [FindingCode.MONTH_RUNNING, FindingCode.FIRST_HOUR]
+    assert report.findings[1].from_ms == first_ms
+
+
 def test_a_gateway_that_came_in_the_middle_of_the_month_says_it_once(booked: BookedSite) -> None:
     def late(meter: str, hour: int) -> tuple[float | None, Provenance]:
         return (None, Provenance.MISSING) if hour < 300 else measured(meter, hour)

@@ -35,6 +35,17 @@ def month_running(complete: bool, from_ms: int, now_ms: int, to_ms: int) -> Iter
         )
 
 
+def first_hour(begun_ms: int) -> Finding:
+    """A gateway has begun to book, and no full hour of it is over: nothing is missing yet."""
+    return Finding(
+        code=FindingCode.FIRST_HOUR,
+        subject="month",
+        name="",
+        severity=Severity.INFO,
+        from_ms=begun_ms,
+    )
+
+
 def all_stream_findings(streams: Iterable[StreamFigures]) -> Iterator[Finding]:
     """The findings of every stream; what many lack for the same time is said once."""
     alike: dict[tuple[object, ...], list[Finding]] = {}

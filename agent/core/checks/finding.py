@@ -12,6 +12,7 @@ class FindingCode(StrEnum):
     """What a check can find; the part before the dot is its level."""
 
     MONTH_RUNNING = "completeness.month-running"
+    FIRST_HOUR = "completeness.first-hour"
     NO_SOURCE = "completeness.no-source"
     NO_DATA = "completeness.no-data"
     MISSING_WINDOWS = "completeness.missing-windows"
