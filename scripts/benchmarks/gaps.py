@@ -25,7 +25,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from _gap_rivals import RIVALS, kalman
 from _gap_series import AFTER_H, Dataset, steam, steel
 
-from agent.core import kernels
 from agent.core.gaps.fill import Filler
 from agent.core.gaps.filled import Gap, Rules
 from agent.core.gaps.plan import Plan, scaled
@@ -230,48 +229,8 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def speed_rows(short: bool) -> list[Row]:
-    """Linear filling with states and a longest gap, against libraries that have neither."""
-    import pandas as pd
-    import polars as pl
-
-    count = 2_000_000 if short else 20_000_000
-    rng = np.random.default_rng(1)
-    values = rng.uniform(0.0, 100.0, count)
-    for start in rng.integers(1, count - 100, count // 3000):
-        values[start : start + int(rng.integers(1, 100))] = np.nan
-    filled, states, limit = np.empty(count), np.empty(count, np.uint8), np.array([60])
-    frame = pd.Series(values)
-    column = pl.Series(values).fill_nan(None)
-    works = (
-        lambda: kernels.run("fill_lines", values, limit, filled, states),
-        lambda: column.interpolate(),
-        lambda: frame.interpolate(),
-    )
-    times = [[_seconds(work) for work in works] for _ in range(6)][1:]
-    own, polars_s, pandas_s = (statistics.median(column) for column in zip(*times, strict=True))
-    rows = [
-        _row(
-            "lines with states and a longest gap",
-            count / own / 1e6,
-            "M values/s",
-            f"polars {count / polars_s / 1e6:.0f}, no states",
-            ">= 1.3 x polars",
-            own * 1.3 <= polars_s,
-        ),
-        _row(
-            "the same",
-            pandas_s / own,
-            "x pandas",
-            f"pandas {count / pandas_s / 1e6:.0f}",
-            ">= 10",
-            pandas_s >= 10 * own,
-        ),
-    ]
-    return rows + _fill_speed()
-
-
-def _fill_speed() -> list[Row]:
+def speed_rows() -> list[Row]:
+    """What a plan costs, and a gap by a plan; the loops are in `scripts/bench kernels`."""
     dataset = steel()
     start, length = 15_000, 96
     begin = time.perf_counter()
@@ -303,5 +262,5 @@ def run(short: bool = False) -> list[Row]:
     return [
         *accuracy_rows(results, judged=not short),
         *coverage_rows(results, judged=not short),
-        *speed_rows(short),
+        *speed_rows(),
     ]
