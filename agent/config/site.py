@@ -229,6 +229,13 @@ class SiteConfig:
         behind = (name for part in plan.inputs for name in self.meters_behind(part))
         return tuple(dict.fromkeys(behind))
 
+    def is_read_by_people(self, stream: str) -> bool:
+        """Whether a stream is written down by people, or computed from one that is."""
+        plan = next((plan for plan in self.derived if plan.id == stream), None)
+        if plan is None:
+            return stream in self.manual
+        return any(self.is_read_by_people(part) for part in plan.inputs)
+
     def meters_of(self, bus: str) -> tuple[MeterPlan, ...]:
         """The meters on one bus in the order of the file."""
         return tuple(meter for meter in self.meters.values() if meter.bus.id == bus)

@@ -61,6 +61,9 @@ def check_beside(
             continue
         remarks += _check_step(spec, first, second)
     own = segment_before(spec, entry, before)
+    if own is not None and entry.running_h is not None and entry.running_h > own.hours:
+        what = f"{entry.running_h:g} h in {own.hours:g} h"
+        remarks.append(_fault("running_h", what, "hours since the reading before"))
     if own is not None and not remarks:
         remarks += _check_rate(spec, own)
     return remarks

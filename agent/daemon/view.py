@@ -384,7 +384,8 @@ class View:
         return [
             _no_figure(source, self._gateway.config)
             for source in self._gateway.config.sources.values()
-            if source.id not in known and source.section.stream not in self._gateway.config.manual
+            if source.id not in known
+            and not self._gateway.config.is_read_by_people(source.section.stream)
         ]
 
     def _problems(self, silent: list[str]) -> tuple[Problem, ...]:

@@ -37,6 +37,7 @@ def bench(tmp_path: Path) -> Iterator[ManualBench]:
         ({"value": None}, "value", "no current entry"),
         ({"unit": "t"}, "unit", "does not fit"),
         ({"author": ""}, "author", "missing"),
+        ({"running_h": "x"}, "running_h", "is not a number"),
         ({"old_end": 5}, "new_start", "first reading of the new register"),
         ({"colour": "red"}, "colour", "unknown field"),
         ({"meter": "diesel", "value": 1}, "time", "not the end of a period"),
@@ -71,6 +72,12 @@ def test_more_than_the_meter_can_count_is_refused(bench: ManualBench) -> None:
     outcome = bench.enter(reading("09:00", 2001))
     assert "physically impossible" in outcome.errors[0].what
     assert bench.enter(reading("09:00", 2000)).stored
+
+
+def test_a_device_cannot_have_run_longer_than_time_passed(bench: ManualBench) -> None:
+    bench.enter(reading("08:00", 1000))
+    [error] = bench.enter(reading("09:00", 1010, running_h=1.5)).errors
+    assert (error.where, error.what) == ("running_h", "1.5 h in 1 h")
 
 
 def test_nothing_is_stored_unless_all_is_good(bench: ManualBench) -> None:
