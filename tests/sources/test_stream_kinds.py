@@ -5,18 +5,19 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from agent.config.inventory.sections import KINDS as CALC_KINDS
+from agent.core.activity import ActivityKind
 from agent.core.carbon.booking import emission_of
 from agent.core.model import Provenance, Window
-from agent.core.timebase import local_month
 from tests.carbon.inventory_text import calculate
+from tests.sources.plant import Plant, month
 from tests.sources.site_text import UNITS, faults_of, site_with
 
-JULY_MS = local_month(2026, 7, ZoneInfo("Asia/Shanghai"))[0]
+JULY = month(7)
+JULY_MS = JULY[0]
 AMOUNT = 1234.5
 
 # id, stream, the source's own keys, the amount as `tanshu calc` takes it
@@ -83,6 +84,16 @@ KINDS = [
 ]
 
 
+def calculated(name: str, keys: str, amount: str) -> dict[str, Any]:
+    """What `tanshu calc` says of a source with the amount."""
+    filled = keys.replace("@,mass_t", f", mass_t = {AMOUNT}")
+    for sign, scale in (("@k", 1e3), ("@w", 1e4), ("@", 1.0)):
+        amount = amount.replace(sign, repr(AMOUNT / scale))
+    text = f'[[source]]\nid = "{name}"\n{filled}\n{amount}\n'
+    found: dict[str, Any] = calculate(text)["sources"][0]
+    return found
+
+
 @pytest.mark.parametrize(("name", "point", "keys", "amount"), KINDS, ids=[one[0] for one in KINDS])
 def test_a_kind_on_a_stream_is_what_calc_computes(
     tmp_path: Path, name: str, point: str, keys: str, amount: str
@@ -107,16 +118,70 @@ def test_a_kind_on_a_stream_is_what_calc_computes(
         gases=plan.gases_at(JULY_MS),
         share=plan.section.share,
     )
-    filled = keys.replace("@,mass_t", f", mass_t = {AMOUNT}")
-    for sign, scale in (("@k", 1e3), ("@w", 1e4), ("@", 1.0)):
-        amount = amount.replace(sign, repr(AMOUNT / scale))
-    wanted = calculate(f'[[source]]\nid = "{name}"\n{filled}\n{amount}\n')["sources"][0]
+    wanted = calculated(name, keys, amount)
     assert booked.kgco2e == pytest.approx(wanted["tco2e"] * 1000, rel=1e-12)
     assert booked.kgco2 == pytest.approx(wanted["tco2"] * 1000, rel=1e-12)
     assert booked.kgch4 == pytest.approx(wanted["tch4"] * 1000, rel=1e-12)
     assert booked.kgn2o == pytest.approx(wanted["tn2o"] * 1000, rel=1e-12)
     assert plan.uncertainty_factor_pct >= 0
     assert plan.factor.unit == f"kgCO2e/{UNITS[point]}"
+
+
+@pytest.mark.parametrize(
+    ("name", "point", "keys", "amount"),
+    [one for one in KINDS if one[0] != "weighed"],
+    ids=[one[0] for one in KINDS if one[0] != "weighed"],
+)
+def test_a_kind_of_entered_data_is_what_calc_computes(
+    tmp_path: Path, name: str, point: str, keys: str, amount: str
+) -> None:
+    text = f'[[source]]\nid = "{name}"\ndevice = "d"\nactivity = "activity.raw-material.x"\n'
+    text += keys.replace("@,mass_t", "") + "\n"
+    plant = Plant(tmp_path, site_with(tmp_path, text), seen_ms=JULY[0])
+    plant.enter(ActivityKind.RAW_MATERIAL, "x", AMOUNT, JULY, UNITS[point])
+    plant.run(JULY[1])
+    (booked,) = plant.emissions(name)
+    plant.close()
+    wanted = calculated(name, keys, amount)
+    assert booked.kgco2e == pytest.approx(wanted["tco2e"] * 1000, rel=1e-9)
+    assert booked.kgch4 == pytest.approx(wanted["tch4"] * 1000, rel=1e-9)
+    assert booked.factor.id.partition("@")[0] == wanted["factors"][0]["id"].partition("@")[0]
+
+
+def test_amounts_that_are_not_proportional_are_fed_per_period(tmp_path: Path) -> None:
+    text = (
+        '[[source]]\nid = "w"\ndevice = "d"\nkind = "wastewater"\ncod_in = 1.8\n'
+        'treatment = "anaerobic-reactor"\nvolume_m3 = { stream = "m.water" }\n'
+        'recovered_ch4_t = { activity = "activity.product.biogas" }\n'
+        '[[source]]\nid = "l"\ndevice = "d"\nkind = "landfill"\ndoc = 0.09\n'
+        'site = "managed-anaerobic"\nk = 0.06\nage_years = 3\n'
+        'activity = "activity.waste.sludge-landfill"\n'
+        '[[source]]\nid = "b"\ndevice = "d"\nkind = "carbon_balance"\n'
+        'inputs = [{ material = "methanol", activity = "activity.raw-material.methanol" }]\n'
+        'intermediates = [{ material = "methanol", '
+        'stock = "activity.intermediate-stock.methanol" }]\n'
+    )
+    plant = Plant(tmp_path, site_with(tmp_path, text), seen_ms=JULY[0])
+    plant.windows("m.water", JULY, 42_000.0)
+    plant.enter(ActivityKind.PRODUCT, "biogas", 9.0, JULY)
+    plant.enter(ActivityKind.WASTE, "sludge", 190.0, JULY, treatment="landfill")
+    plant.enter(ActivityKind.RAW_MATERIAL, "methanol", 50.0, JULY)
+    plant.enter(ActivityKind.INTERMEDIATE_STOCK, "methanol", 5.0, (JULY[0] - 1000, JULY[0]))
+    plant.enter(ActivityKind.INTERMEDIATE_STOCK, "methanol", 8.0, (JULY[1] - 1000, JULY[1]))
+    assert plant.run(JULY[1]) == []
+    wanted = calculate(
+        '[[source]]\nid = "w"\nkind = "wastewater"\ncod_in = 1.8\n'
+        'treatment = "anaerobic-reactor"\nvolume_m3 = 42000\nrecovered_ch4_t = 9\n'
+        '[[source]]\nid = "l"\nkind = "landfill"\ndoc = 0.09\nsite = "managed-anaerobic"\n'
+        "k = 0.06\nage_years = 3\namount = 190\n"
+        '[[source]]\nid = "b"\nkind = "carbon_balance"\n'
+        'inputs = [{ material = "methanol", amount = 50 }]\n'
+        'intermediates = [{ material = "methanol", stock_start = 5, stock_end = 8 }]\n'
+    )["sources"]
+    for one in wanted:
+        (booked,) = plant.emissions(one["id"])
+        assert booked.kgco2e == pytest.approx(one["tco2e"] * 1000, rel=1e-9)
+    plant.close()
 
 
 REFUSED = [
