@@ -45,7 +45,8 @@ def open_tasks(
     if series is None:
         return []
     rows = connection.execute(
-        f"SELECT ?, {_SELECTED} FROM windows AS w WHERE w.series = ? AND {_UNMEASURED} "
+        f"SELECT ?, {_SELECTED} FROM windows AS w INDEXED BY windows_unmeasured "
+        f"WHERE w.series = ? AND {_UNMEASURED} "
         "AND w.start_ms + w.length_ms <= ? AND NOT EXISTS (SELECT 1 FROM windows AS later "
         "WHERE later.series = w.series AND later.start_ms = w.start_ms "
         "AND later.length_ms = w.length_ms AND later.revision > w.revision) "
