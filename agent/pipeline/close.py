@@ -197,16 +197,7 @@ class WindowCloser:
         """An alarm, once, for each sealed hour that did not match its hash."""
         new = sorted(self._damaged - self._told_damaged)
         self._told_damaged |= self._damaged
-        return [
-            Event(
-                time_ms=now_ms,
-                code="store.damaged",
-                subject=point,
-                severity=Severity.ALARM,
-                detail=f"the sealed hour {iso_utc(hour_ms)} does not match its hash",
-            )
-            for point, hour_ms in new
-        ]
+        return [damaged_event(point, hour_ms, now_ms) for point, hour_ms in new]
 
     def _cutting(self, state: StreamState | None, until_ms: int) -> tuple[int, int]:
         """The window length to go on with, and how far.
@@ -299,6 +290,17 @@ class WindowCloser:
                 int(loads.times_ms[before]),
                 float(loads.values[before]),
             )
+
+
+def damaged_event(point: str, hour_ms: int, now_ms: int) -> Event:
+    """The alarm for a sealed hour that cannot be used."""
+    return Event(
+        time_ms=now_ms,
+        code="store.damaged",
+        subject=point,
+        severity=Severity.ALARM,
+        detail=f"the sealed hour {iso_utc(hour_ms)} does not match its hash",
+    )
 
 
 def _never_read_event(stream: str, since_ms: int) -> Event:

@@ -24,7 +24,7 @@ from agent.core.streamstate import StreamState
 from agent.core.timebase import DAY_MS, HOUR_MS, iso_utc
 from agent.core.windows import SHORT_GAP_MS, Closing, close_windows
 from agent.pipeline.adjust import Cause, Revising
-from agent.pipeline.close import Closed, max_gap_ms
+from agent.pipeline.close import Closed, damaged_event, max_gap_ms
 from agent.pipeline.substitution import METHOD
 from agent.store.corrections import Corrections
 from agent.store.history import History
@@ -95,9 +95,14 @@ class Reopener:
             for window in book.current_windows(self._owner, touched, spec.id)
             if window.end_ms <= until_ms
         }
+        history = History(connection, self._readings)
         drafts: list[Window] = []
         for length_ms in sorted({length_ms for _, length_ms in booked}):
-            closing = self._cut(connection, spec, seen, until_ms, now_ms, length_ms)
+            closing = _cut(history, spec, seen, until_ms, now_ms, length_ms)
+            if history.damaged:  # what was booked from these readings is better than without them
+                alarms = tuple(damaged_event(*each, now_ms) for each in history.damaged)
+                book.add_events(self._owner, alarms)
+                return Closed(until_ms=late.to_ms, windows=0, emissions=0, events=alarms)
             changed = [
                 replace(window, maintenance=booked[key].maintenance)
                 for window in closing.windows
@@ -133,32 +138,6 @@ class Reopener:
             to_ms=span.to_ms if after is None else after[0],
         )
 
-    def _cut(
-        self,
-        connection: Connection,
-        spec: StreamSpec,
-        seen: Span,
-        until_ms: int,
-        now_ms: int,
-        length_ms: int,
-    ) -> Closing:
-        """The span as all readings that are kept now cut it."""
-        history = History(connection, self._readings)
-        reach_ms = SHORT_GAP_MS + 2 * edge_ms(spec, length_ms)
-        from_ms, to_ms = seen.from_ms - reach_ms, min(seen.to_ms + reach_ms, now_ms + 1)
-        series = history.good([spec.id], from_ms, to_ms)[spec.id]
-        return close_windows(
-            spec,
-            None,
-            series.times_ms,
-            series.values,
-            until_ms=until_ms,
-            length_ms=length_ms,
-            loads=_loads(history, spec.load, from_ms, to_ms),
-            max_gap_ms=max_gap_ms(spec),
-            known_to_ms=to_ms,
-        )
-
     def _endpoints(
         self, connection: Connection, ends: Sequence[Endpoint], changed: Sequence[Window]
     ) -> list[Endpoint]:
@@ -188,6 +167,31 @@ class Reopener:
             for end in ends
             if end.boundary_ms in touched and end not in known
         ]
+
+
+def _cut(
+    history: History,
+    spec: StreamSpec,
+    seen: Span,
+    until_ms: int,
+    now_ms: int,
+    length_ms: int,
+) -> Closing:
+    """The span as all readings that are kept now cut it."""
+    reach_ms = SHORT_GAP_MS + 2 * edge_ms(spec, length_ms)
+    from_ms, to_ms = seen.from_ms - reach_ms, min(seen.to_ms + reach_ms, now_ms + 1)
+    series = history.good([spec.id], from_ms, to_ms)[spec.id]
+    return close_windows(
+        spec,
+        None,
+        series.times_ms,
+        series.values,
+        until_ms=until_ms,
+        length_ms=length_ms,
+        loads=_loads(history, spec.load, from_ms, to_ms),
+        max_gap_ms=max_gap_ms(spec),
+        known_to_ms=to_ms,
+    )
 
 
 def _loads(history: History, point: str | None, from_ms: int, to_ms: int) -> LoadSeries | None:

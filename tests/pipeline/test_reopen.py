@@ -198,7 +198,21 @@ def test_readings_of_a_gap_that_come_a_day_late(bench: Slow) -> None:
     assert total(bench, 0, 24) == pytest.approx(2_420, abs=1e-6)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_damaged_hour_beside_a_late_one_costs_no_booked_window(bench: Slow) -> None:
+    bench.run(30, steady)
+    former = bench.rows()
+    with bench.database.transaction() as connection:
+        assert connection.execute("UPDATE sealed_hours SET body = x'00'").rowcount > 0
+        Corrections(connection).note_late("a.energy", [MIDNIGHT_MS + 5 * HOUR_MS])
+    connection = bench.database.connection
+    connection.execute("DELETE FROM readings")
+    bench.close_due()
+    assert bench.rows() == former
+    assert bench.events("store.damaged")
+    assert Corrections(connection).late_hours() == {}
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     late=st.sets(st.integers(12, 200), max_size=60),
     absent=st.sets(st.integers(12, 200), max_size=60),
