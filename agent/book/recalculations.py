@@ -102,7 +102,7 @@ def recalculations_after(
     """Recalculations in the order they were booked, from a booking number on."""
     rows = connection.execute(
         "SELECT recalculations.id, record FROM recalculations "
-        "JOIN series ON series.id = recalculations.series WHERE recalculations.id > ? "
+        "CROSS JOIN series ON series.id = recalculations.series WHERE recalculations.id > ? "
         "AND site = ? AND gateway = ? ORDER BY recalculations.id",
         (after, owner.site, owner.gateway),
     )

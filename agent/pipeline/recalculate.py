@@ -27,6 +27,7 @@ from agent.book.sqlite import SqliteBook
 from agent.config.factors import usable_library
 from agent.config.site import SiteConfig, SourcePlan
 from agent.core.carbon.recompute import BookedEmissions, era_of, recompute
+from agent.core.errors import StoreError
 from agent.core.model import Event, GasRates, Severity
 from agent.core.ports import Clock
 from agent.core.recalculation import FactorEra, Terms
@@ -133,7 +134,13 @@ class Recalculation:
         change = _change(part, revised)
         with self._database.transaction() as connection:
             for revision in revised:
-                add_recalculation(connection, self._owner, revision)
+                added = add_recalculation(connection, self._owner, revision)
+                if added < revision.record.count:  # the record would say more than is booked
+                    raise StoreError(
+                        f"{revision.record.count - added} revisions are booked already",
+                        where=f"{change.source} {change.month}",
+                        hint="check the database with `tanshu doctor`",
+                    )
             self._tell(connection, change)
         self._log.debug("month.recalculated", source=change.source, month=change.month)
         return change
