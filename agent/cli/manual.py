@@ -189,6 +189,7 @@ def list_(
 @click.option("--accept", is_flag=True, help="The estimate stands.")
 @click.option("--by", "reader", default="", help="Who vouches for it.")
 @click.option("--note", default="", help="What it is taken from.")
+@click.option("--settled", is_flag=True, help="With `list`: what was settled, and by whom.")
 @site_option
 @door_options
 @json_option
@@ -199,6 +200,7 @@ def verify(
     accept: bool,
     reader: str,
     note: str,
+    settled: bool,
     token_file: Path | None,
     url: str | None,
     site_file: Path | None,
@@ -209,11 +211,14 @@ def verify(
     Each estimate that stood for a silent meter is a task once the meter answers again. A value
     replaces it by new revisions that add up to it; --accept lets it stand.
     """
-    from agent.cli.manual_door import read_tasks
+    from agent.cli.manual_door import read_settled, read_tasks
     from agent.cli.manual_door import verify as settle
-    from agent.cli.manual_list import print_tasks
+    from agent.cli.manual_list import print_settled, print_tasks
 
     config = _config(site_file)
+    if task == "list" and settled:
+        print_settled(read_settled(config), config.site.timezone, as_json=as_json)
+        return
     if task == "list":
         tasks: ManualTasks = read_tasks(config)
         print_tasks(tasks.to_verify, config.site.timezone, as_json=as_json)

@@ -25,6 +25,8 @@ from agent.web.manual_view import (
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
+    from agent.book.verifications import Verification
+
 
 def submit(
     config: SiteConfig, submission: ManualSubmission, url: str | None, token_file: Path | None
@@ -88,6 +90,14 @@ def read_tasks(config: SiteConfig) -> ManualTasks:
 
     with _reading(config) as connection:
         return tasks_of_gateway(connection, _owner(config), config, SystemClock().now_ms())
+
+
+def read_settled(config: SiteConfig) -> list[Verification]:
+    """Every task that was settled, and by whom."""
+    from agent.book.verifications import verifications_of
+
+    with _reading(config) as connection:
+        return verifications_of(connection, _owner(config))
 
 
 def read_entries(

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from agent.book.verifications import Verification
 from agent.cli.manual_door import read_entries
 from agent.cli.options import WIDE
 from agent.config.site import SiteConfig
@@ -97,6 +98,33 @@ def print_tasks(tasks: Sequence[TaskView], timezone: str, *, as_json: bool) -> N
                 ", ".join(task.methods),
             )
             for task in tasks
+        ],
+    )
+
+
+def print_settled(settled: Sequence[Verification], timezone: str, *, as_json: bool) -> None:
+    """Print settled tasks as JSON lines or a table."""
+    zone = ZoneInfo(timezone)
+    if as_json:
+        for one in settled:
+            click.echo(json.dumps(asdict(one), ensure_ascii=False))
+        return
+    _table(
+        ("stream", "from", "to", "decision", "before", "after", "unit", "by", "at", "note"),
+        [
+            (
+                one.stream,
+                _local(one.start_ms, zone),
+                _local(one.end_ms, zone),
+                one.decision.value,
+                "" if one.before is None else f"{one.before:.10g}",
+                "" if one.after is None else f"{one.after:.10g}",
+                one.unit,
+                one.author,
+                _local(one.verified_ms, zone),
+                one.note,
+            )
+            for one in settled
         ],
     )
 

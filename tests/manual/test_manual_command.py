@@ -166,6 +166,7 @@ def test_an_amount_of_a_day_is_kept_in_the_canonical_unit(run: Run) -> None:
 def test_there_is_nothing_to_verify_at_first(run: Run) -> None:
     assert run("add", "old", "1", "--at", "2026-03-05 08:00", "--by", "w")[0] == 0
     assert run("verify", "list", "--json") == (0, "", "")
+    assert run("verify", "list", "--settled", "--json") == (0, "", "")
     code, _, err = run("verify", "a.energy@2026-03-05T00:00:00Z", "--value", "3", "--by", "w")
     assert code == 2
     assert "nothing to verify" in err
