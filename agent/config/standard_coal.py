@@ -15,14 +15,9 @@ from agent.core.report.energy import CoalEquivalent
 from agent.core.units import UnitError
 
 KG_PER_T = 1000.0
-OWN_VALUE = "user"
+OWN_VALUE = "user"  # instead of a document: a calorific value that the site measured
 _UNITS_PER_AMOUNT = {"kg": 1000.0, "m3": 10_000.0, "kWh": 1000.0, "MJ": 1000.0}
 _AMOUNT_OF = {"electricity": ("kWh", "kWh"), "heat": ("GJ", "MJ")}  # unit of stream and of row
-
-
-def fuel_tce_per_unit(known: Library, row: Fuel, ncv_gj_per_unit: float | None) -> float:
-    """tce of one t or 10⁴ Nm3 of a fuel; see `fuel_coal` for the order of the sources."""
-    return fuel_coal(known, row, ncv_gj_per_unit)[0]
 
 
 def fuel_coal(known: Library, row: Fuel, ncv_gj_per_unit: float | None) -> tuple[float, str]:

@@ -14,7 +14,7 @@ from agent.config.inventory.work import (
     missing,
     refuse_other_path,
 )
-from agent.config.standard_coal import fuel_tce_per_unit
+from agent.config.standard_coal import fuel_coal
 from agent.core.carbon.amounts import convert_amount
 from agent.core.carbon.basis import CarbonInputError, Gases
 from agent.core.carbon.electricity import (
@@ -124,7 +124,8 @@ def _fuel_parts(source: Fuel, row: FuelRow) -> list[tuple[str, float, str, bool]
 
 
 def _fuel_tce(source: Fuel, row: FuelRow, amount: float, work: Work) -> float:
-    return amount * fuel_tce_per_unit(work.library, row, source.ncv)
+    tce_per_unit, _ = fuel_coal(work.library, row, source.ncv)
+    return amount * tce_per_unit
 
 
 def electricity_outcome(source: Electricity, work: Work) -> Outcome:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from agent.config.standard_coal import OWN_VALUE
 from agent.core.model import Provenance
 from agent.core.report.model import MonthReport, StreamFigures
 from agent.web.present import unit_label
 from agent.web.report.table import Column, Form, Table, Value
 from agent.web.report.words import ReportWords
-
-OWN_VALUE = "user"  # instead of a document: a value that the site measured
 
 
 def coal_table(report: MonthReport, words: ReportWords) -> Table:

@@ -20,7 +20,6 @@ from agent.web.report.table import Column, Form, Table, Value, tonnes
 from agent.web.report.words import ReportWords, grouped
 
 GASES = ("CO₂", "CH₄", "N₂O", "CO₂e")
-_GAS_LABELS = {"CO2": "CO₂", "CH4": "CH₄", "N2O": "N₂O"}
 
 
 def summary_table(report: MonthReport, words: ReportWords) -> Table:
@@ -80,7 +79,7 @@ def gases_table(report: MonthReport, words: ReportWords) -> Table:
     t = words.t
     rows: list[tuple[Value, ...]] = [
         (
-            _GAS_LABELS.get(one.gas) or t("report.no_gas"),
+            unit_label(one.gas) or t("report.no_gas"),
             None if one.kg is None else tonnes(one.kg),
             one.gwp,
             tonnes(one.kgco2e),
