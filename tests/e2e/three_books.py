@@ -72,9 +72,9 @@ def unsealed(ours: Path) -> dict[str, int]:
         "coalesce((SELECT last_id FROM seal_marks WHERE kind = '{mark}'), 0)"
     )
     return {
-        kind: rows(
-            ours, count.format(kind=kind, number=NUMBERS.get(kind, "id"), mark=kind[:-1])
-        )[0][0]
+        kind: rows(ours, count.format(kind=kind, number=NUMBERS.get(kind, "id"), mark=kind[:-1]))[
+            0
+        ][0]
         for kind in RECORDS
     }
 
