@@ -26,6 +26,7 @@ PANDAS_BAR = 10.0
 STUMPY_BAR = 0.01
 ROUNDS = 9
 YEAR_MINUTES = 525_600
+YEAR_WINDOWS = 200 * 35_040
 DAY_MINUTES = 1_440
 MISSING = 0.016
 
@@ -70,6 +71,16 @@ def arithmetic(rows: int) -> list[Row]:
             "value": ratio,
             "unit": "x",
             "rival": f"np.multiply {statistics.median(numpy_times) * 1e3:.1f} ms",
+            "bar": None,
+            "ok": None,
+        },
+        {
+            "what": "what it saves of a recalculation of 200 device-years (7,008,000 windows)",
+            "value": statistics.median(n - o for o, n in zip(ours, numpy_times, strict=True))
+            * (YEAR_WINDOWS / rows)
+            * 1e3,
+            "unit": "ms",
+            "rival": "np.multiply",
             "bar": None,
             "ok": None,
         },
