@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -142,16 +144,30 @@ def test_nothing_is_applied_while_a_batch_is_missing(plant: Plant) -> None:
     assert_same(plant)
 
 
-def test_a_run_that_was_cut_short_goes_on_where_it_was(plant: Plant) -> None:
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from agent.book.recalculations import recalculations_after
+from tests.recalculation.recalculated_plant import OWNER, Plant
+
+def progressed():
+    if list(recalculations_after(plant.store.connection, OWNER, 0)):  # after the first month
+        os.kill(os.getpid(), signal.SIGKILL)
+
+plant = Plant(Path(sys.argv[1]))
+plant.take_factor(2)
+asyncio.run(plant.recalculation().run(progressed))
+"""
+
+
+def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
     plant.book(range(3 * MONTH), 10.0)
+    plant.close()
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    plant = Plant(tmp_path)
     plant.take_factor(2)
-
-    def stop() -> None:
-        if records(plant):  # after the first month
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        asyncio.run(plant.recalculation().run(stop))
     plant.seal()
     assert len(records(plant)) == 1
     assert plant.recalculation().is_due()
@@ -161,6 +177,7 @@ def test_a_run_that_was_cut_short_goes_on_where_it_was(plant: Plant) -> None:
     plant.deliver(plant.batches())
     assert_same(plant)
     assert {emission.factor.version for emission in plant.current_at_ledger()} == {"2"}
+    plant.close()
 
 
 def resealed(batches: list[bytes], change: dict[str, object]) -> list[bytes]:
