@@ -13,7 +13,7 @@ import click
 
 from agent.cli.options import Command, find_site_file, json_option, site_option
 from agent.config.site import SiteConfig
-from agent.core.errors import SyncError, UsageError
+from agent.core.errors import StoreError, SyncError, UsageError
 
 TIMEOUT_S = 60.0
 
@@ -95,7 +95,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
     if not path.exists():
         return []
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
     try:
         found = connection.execute(
             "SELECT at_ms, stream, CASE WHEN old_end IS NULL THEN 'replacement void' ELSE "
@@ -104,6 +104,10 @@ def _rows(path: Path) -> list[dict[str, Any]]:
             "THEN 'not good' ELSE printf('repaired: %.15g', value) END, author, note, entered_ms "
             "FROM repairs ORDER BY 6"
         ).fetchall()
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"cannot be read: {error}", where=str(path), hint="is it a gateway's database?"
+        ) from error
     finally:
         connection.close()
     names = ("at_ms", "point", "what", "by", "note", "entered_ms")

@@ -214,6 +214,11 @@ def test_the_command_enters_into_the_file_and_lists_it(
     assert (code, "no good reading" in said) == (2, True)
     code, said = tanshu("meter", "list")
     assert (code, "replaced: 1018, then 0.2  Li  broken glass" in said) == (0, True)
+    code, said = tanshu("meter", "list", "--json")
+    assert (code, json.loads(said)[0]["point"]) == (0, "a.energy")
+    (tmp_path / "gw.db").write_bytes(b"no database")
+    code, said = tanshu("meter", "list")
+    assert (code, "is it a gateway's database?" in said) == (1, True)
 
 
 def test_a_day_by_hand() -> None:
