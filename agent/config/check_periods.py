@@ -46,6 +46,8 @@ def check_period_sources(draft: Draft, plans: Plans, basis: Accounting) -> dict[
             draft.reject(item, "stream", "missing", hint)
         if item.is_left_out():
             continue
+        if item.section.share == 0:
+            draft.reject(item, "share", "0 books nothing", "a share, or remove the source")
         _warn_of_changes(draft, item)
         _try(draft, item, table, feeds, streams, basis)
         if not item.is_left_out():

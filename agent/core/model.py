@@ -199,7 +199,9 @@ class Emission:
     upper: float | None
     estimated_share: float
     factor: FactorRef
-    inputs: tuple[tuple[str, int], ...]  # (stream, window revision) actually used
+    # (stream, window revision) actually used; of a month or day a count of revisions instead,
+    # which every later one raises
+    inputs: tuple[tuple[str, int], ...]
 
     @property
     def end_ms(self) -> int:
