@@ -26,7 +26,7 @@ from agent.book.sqlite import SqliteBook
 from agent.core.carbon.recompute import BookedEmissions
 
 HEAD = struct.Struct("<qq")  # the last booking number then, how many emissions
-BUFFER_BYTES = 4 * 1024 * 1024
+BUFFER_BYTES = 1024 * 1024
 
 _log = structlog.get_logger(__name__)
 
