@@ -195,6 +195,57 @@ async def test_completeness_per_stream_meter_and_device(app: Starlette) -> None:
     assert (await ask(app, "/api/v1/completeness?from=0"))[0] == 400
 
 
+def test_a_spike_of_the_load_is_kept_as_read_and_not_counted(gateway: Gateway) -> None:
+    clock = gateway.clock
+    assert isinstance(clock, FakeClock)
+    for second in range(20):
+        clock.advance(1)
+        value = 300.0 if second == 12 else 90.0
+        gateway.take([Sample(point="a.load", time_ms=clock.now_ms(), monotonic_ns=0, value=value)])
+        if second % 3 == 0:
+            gateway.recorder.flush()
+    gateway.recorder.flush()
+    connection = gateway.database.connection
+    suspect = connection.execute("SELECT value, raw FROM readings WHERE quality = 1").fetchall()
+    assert suspect == [(300.0, "spike")]
+    assert gateway.recorder.tally.suspect == 1
+    now_ms = clock.now_ms()
+    good = History(connection, gateway.readings).good(["a.load"], now_ms - 60_000, now_ms + 1)
+    assert set(good["a.load"].values) == {90.0}
+    rows = connection.execute("SELECT code FROM events WHERE subject = 'a.load'").fetchall()
+    assert rows == [("reading.spike",)]
+
+
+def test_a_counter_is_held_against_the_rate_of_its_meter(tmp_path: Path) -> None:
+    """A register that stands still while the power says 100 kW is told, once."""
+    path = write_site(tmp_path)
+    power = '{ id = "power", unit = "kW", role = "rate", address = 9, type = "u16" },'
+    path.write_text(path.read_text("utf-8").replace("points = [", f"points = [{power}"), "utf-8")
+    made = Gateway(path, FakeClock(START_MS), "boot")
+    clock = made.clock
+    assert isinstance(clock, FakeClock)
+    for minute in range(200):
+        clock.advance(60)
+        samples = []
+        for back in range(59, -1, -1):
+            at_ms = clock.now_ms() - back * 1000
+            values = {"a.energy": 500.0, "b.energy": 100 + minute / 0.6, "a.power": 100.0}
+            values["b.power"] = 100.0
+            samples += [
+                Sample(point=point, time_ms=at_ms, monotonic_ns=0, value=value)
+                for point, value in values.items()
+            ]
+        made.take(samples)
+        if minute % 15 == 0:
+            made.pipeline.run_due(clock.now_ms())
+    made.pipeline.run_due(clock.now_ms())
+    rows = made.database.connection.execute(
+        "SELECT code, subject FROM events WHERE code LIKE 'counter.%'"
+    ).fetchall()
+    assert rows == [("counter.stuck", "a.energy")]
+    made.database.close()
+
+
 def test_the_command_enters_into_the_file_and_lists_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
