@@ -18,7 +18,7 @@ from agent.config.inventory.sections import Source as CalcSource
 from agent.config.site import Feed, PeriodSource
 from agent.config.source_amounts import KEY_UNITS, calc_table, put
 from agent.config.source_eras import source_eras
-from agent.config.source_feeds import take_feeds
+from agent.config.source_feeds import place_of, take_feeds
 from agent.config.source_rate import evaluated, refuse
 from agent.config.tables import read_table
 from agent.core.model import StreamSpec
@@ -37,7 +37,9 @@ def check_period_sources(draft: Draft, plans: Plans, basis: Accounting) -> dict[
         table = calc_table(item.section.kind, item.table)
         feeds = take_feeds(draft, item, table)
         streams = {
-            feed.stream: metered_stream(draft, item, _key_of(feed), feed.stream, plans)
+            feed.stream: metered_stream(
+                draft, item, f"{place_of(feed)}.stream", feed.stream, plans
+            )
             for feed in feeds
             if feed.stream
         }
@@ -98,11 +100,6 @@ def _refuse_period_keys(draft: Draft, item: Item[sections.Source]) -> None:
             draft.reject(item, key, "stands beside stream", hint)
 
 
-def _key_of(feed: Feed) -> str:
-    where = feed.where.removesuffix(".amount") if feed.material else feed.where
-    return f"{where}.stream"
-
-
 def _try(
     draft: Draft,
     item: Item[sections.Source],
@@ -124,7 +121,8 @@ def _try(
         try:
             put(trial, feed.path, 0.0 if feed.path[0] in _OUTPUTS else 1.0, unit)
         except UnitError as error:
-            draft.reject(item, _key_of(feed), f"{feed.stream}: {error.what}", error.hint)
+            key = f"{place_of(feed)}.stream"
+            draft.reject(item, key, f"{feed.stream}: {error.what}", error.hint)
             return
     faults = Faults(draft.faults.file)
     if evaluated(item.path, trial, eras[-1].rules, basis.library, faults) is None:

@@ -76,6 +76,11 @@ def take_feeds(
     return tuple(feeds)
 
 
+def place_of(feed: Feed) -> str:
+    """Where a feed is written: the flow, or the key of its amount."""
+    return feed.where.removesuffix(".amount") if feed.path[0] in FLOWS else feed.where
+
+
 def _in_table(
     draft: Draft, item: Item[sections.Source], table: dict[str, Any], path: Path
 ) -> Iterator[Feed]:
@@ -132,7 +137,7 @@ def _read(
 
 
 def _check_names(draft: Draft, item: Item[sections.Source], feed: Feed) -> None:
-    where = feed.where.removesuffix(".amount") if feed.material else feed.where
+    where = place_of(feed)
     here = "" if feed.activity == item.section.activity and feed.activity else f"{where}."
     if feed.activity and feed.stream:
         draft.reject(item, f"{here}stream", "stands beside activity", "one of them")

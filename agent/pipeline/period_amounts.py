@@ -76,7 +76,7 @@ class PeriodAmounts:
         gross = math.fsum(abs(window.value or 0.0) for window in known)
         half_90 = math.fsum(((one.upper or 0.0) - (one.lower or 0.0)) / 2 for one in guessed)
         gap_pct = half_90 / NINETY_OF_NINETY_FIVE / gross * 100 if gross else 0.0
-        unit = self._config.streams[feed.stream].unit
+        unit, meter = self._config.streams[feed.stream].unit, feed.stream.partition(".")[0]
         self._add(
             gathered,
             plan,
@@ -85,7 +85,7 @@ class PeriodAmounts:
             (Part(amount=total * feed.share, unit=unit),),
             estimated=share / gross if gross else 0.0,
             uncertainty_pct=math.hypot(plan.uncertainty_pct[feed.stream], gap_pct),
-            group=feed.stream.partition(".")[0],
+            group=meter if meter in self._config.meters else feed.stream,
         )
 
     def _add_entries(self, gathered: Gathered, plan: PeriodSource, feed: Feed, span: Span) -> None:
