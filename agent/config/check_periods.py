@@ -37,9 +37,7 @@ def check_period_sources(draft: Draft, plans: Plans, basis: Accounting) -> dict[
         table = calc_table(item.section.kind, item.table)
         feeds = take_feeds(draft, item, table)
         streams = {
-            feed.stream: metered_stream(
-                draft, item, f"{place_of(feed)}.stream", feed.stream, plans
-            )
+            feed.stream: metered_stream(draft, item, f"{place_of(feed)}.stream", feed.stream, plans)
             for feed in feeds
             if feed.stream
         }
