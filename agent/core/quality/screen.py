@@ -1,8 +1,9 @@
 """Doubt of single readings as they come: out of range, a spike, stuck.
 
 A spike is a value that leaves the level of those before it and comes back within two readings and
-ten seconds (what lasts longer may be the process); a value that stays is a new level. It is known with the reading that comes back, so the verdict is
-about an earlier reading, which stays as read and becomes suspect.
+ten seconds (what lasts longer may be the process); a value that stays is a new level. It is known
+with the reading that comes back, so the verdict is about an earlier reading, which stays as read
+and becomes suspect.
 """
 
 from __future__ import annotations
