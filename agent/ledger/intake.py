@@ -176,11 +176,15 @@ class Intake:
     def _recalculate(self, verified: _Verified, seq: int, now_ms: int) -> None:
         """Apply the recalculations of a batch now that all batches before it are booked."""
         owner, header = verified.owner, verified.batch.header
+        details: dict[str, list[str]] = {}
         records = verified.records
         if seq != header.seq:  # it was held until now
             held = parse_batch(self._storage.data(owner, header.epoch, seq))
-            records = decode_records(held) if "recalculation" in held.header.columns else ()
-        details: dict[str, list[str]] = {}
+            try:
+                records = decode_records(held) if "recalculation" in held.header.columns else ()
+            except ProofError as fault:  # it was stored by a version that did not know the kind
+                details["unreadable"] = [fault.what]
+                records = ()
         for record in records:
             if isinstance(record, BulkRecalculation):
                 refused = apply(self._database.connection, owner, record)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from agent.book.recalculations import EMISSIONS_PER_PLACE, recalculations_after
 from agent.book.revise import again, named_emissions
+from agent.core import record as record_module
 from agent.core.payload import Link, decode_records, parse_batch, seal
 from agent.core.recalculation import BulkRecalculation, FactorEra
 from agent.core.record import Record
@@ -402,3 +403,16 @@ def test_a_large_backlog_is_sealed_in_batches_that_a_ledger_can_take(tmp_path: P
     plant.deliver(plant.batches())
     assert_same(plant)
     plant.close()
+
+
+def test_a_held_batch_that_cannot_be_read_any_more_stops_nothing(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older version took the record for one of a kind that it does not know."""
+    first, second, *_ = sealed_one_by_one(plant)
+    with monkeypatch.context() as older:
+        older.setattr(record_module, "_DECODERS", {})
+        older.setattr("agent.ledger.intake.verify_batch", lambda _batch, _key: None)
+        plant.deliver([second.replace(b'"runs"', b'"ruin"', 1)])
+    plant.deliver([first])
+    assert [code for code, _ in plant.alarms()] == ["ledger.recalculation_unreadable"]
