@@ -81,7 +81,7 @@ def bench(tmp_path: Path) -> Iterator[ManualBench]:
     made = ManualBench(tmp_path, sealed=True)
     count(made, 3000, 1000.0)
     made.clock.advance(1800)
-    count(made, 6000, 0.0)
+    count(made, 2700, 0.0)
     made.run()
     yield made
     made.close()
