@@ -15,7 +15,7 @@ from agent.core.kernels.arrays import Floats, Integers
 from agent.core.timebase import DAY_MS
 
 LONGEST_SEARCH_DAYS: Final = 400
-MOST_CANDIDATES: Final = 40_000
+MOST_CANDIDATES: Final = 20_000
 BLOCKS: Final = 24  # a condition within the gap is compared in this many parts
 CALENDAR_BLOCKS: Final = 6
 MONTH_DAYS: Final = 30.0
@@ -73,6 +73,7 @@ class Analogues:
         rows = [running(row) for row in (prepared.values, *prepared.columns, *calendar)]
         self._plain = (np.concatenate(rows), prepared.values)
         self._residual: dict[int, tuple[Floats, Floats]] = {}
+        self._residual_sums: Floats | None = None  # all columns once more, the first rewritten
 
     def refresh(self) -> None:
         """Take over what was filled meanwhile."""
@@ -87,9 +88,10 @@ class Analogues:
         day = self._regression.day(index)
         if day not in self._residual:
             rest = self._prepared.values - explained
-            sums = self._plain[0].copy()
-            sums[: self._prepared.count + 1] = running(rest)
-            self._residual = {day: (sums, rest)}
+            if self._residual_sums is None:
+                self._residual_sums = self._plain[0].copy()
+            self._residual_sums[: self._prepared.count + 1] = running(rest)
+            self._residual = {day: (self._residual_sums, rest)}
         return (*self._residual[day], explained)
 
     def predict(self, span: Span, search: Search, total: float | None) -> Floats | None:

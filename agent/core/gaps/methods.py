@@ -13,7 +13,7 @@ from agent.core.gaps import calendar
 from agent.core.gaps.analogue import Analogues, Found, Search
 from agent.core.gaps.regression import CalendarRegression, Regression, Terms
 from agent.core.gaps.series import Prepared, Span
-from agent.core.kernels.arrays import Floats
+from agent.core.kernels.arrays import Floats, Integers
 from agent.core.timebase import HOUR_MS
 
 MONTH_H: Final = 744.0
@@ -144,10 +144,10 @@ class Methods:
             terms = {}
         self._regressions = {name: Regression(prepared, kind) for name, kind in terms.items()}
         plain = self._regressions.get("regression") or Regression(prepared, Terms.LINEAR)
-        self._fits: dict[str, Callable[[int], Floats]] = {
-            name: regression.fit for name, regression in self._regressions.items()
+        self._fits: dict[str, Callable[[int, Integers], Floats]] = {
+            name: regression.predict for name, regression in self._regressions.items()
         }
-        self._fits["regression-calendar"] = CalendarRegression(prepared, plain).fit
+        self._fits["regression-calendar"] = CalendarRegression(prepared, plain).predict
         self.analogues = Analogues(prepared, self._regressions.get("regression"))
 
     def usable(self, length: int, *, known_total: bool) -> tuple[str, ...]:
@@ -169,7 +169,7 @@ class Methods:
         if (search := METHODS[name].search) is not None:
             return self.analogues.predict(span, search, total)
         if name in self._fits:
-            return self._fits[name](span.first)[prepared.around(span)]
+            return self._fits[name](span.first, prepared.around(span))
         if name in _EDGE_WINDOWS_H:
             return _line_by_load(prepared, span, _EDGE_WINDOWS_H[name])
         if name == "line":

@@ -11,7 +11,7 @@ import numpy as np
 
 from agent.core import kernels
 from agent.core.gaps.series import Prepared
-from agent.core.kernels.arrays import Floats
+from agent.core.kernels.arrays import Floats, Integers
 from agent.core.timebase import DAY_MS, HOUR_MS
 
 HALF_LIFE_DAYS: Final = 30.0
@@ -19,6 +19,7 @@ RIDGE: Final = 5.0  # intervals that speak for a coefficient of zero
 LAGS_H: Final = (0.5, 2.0, 6.0, 18.0)  # a plant follows its load with delay
 CALENDAR_SHRINK: Final = 6.0  # intervals that speak for no difference between times of day
 SLOT_MS: Final = 1_800_000
+_CALENDAR_DAYS: Final = 120  # what is older hardly counts
 MOST_PRODUCTS: Final = 4  # of more quantities no products are formed
 
 
@@ -61,6 +62,7 @@ class Regression:
         self._prepared = prepared
         self._features = _features(prepared, terms)
         self._per_day = max(1, round(DAY_MS / prepared.step_ms))
+        self._coefficients: dict[int, Floats] = {}
         self._fits: dict[int, Floats] = {}
         forget = 0.5 ** (1.0 / HALF_LIFE_DAYS)
         width = self._features.shape[1]
@@ -78,16 +80,28 @@ class Regression:
         """Number of the fit that knows whole days before an interval."""
         return min(index // self._per_day, len(self._moments) - 1)
 
-    def fit(self, index: int) -> Floats:
-        """The regression for all intervals, as known at the start of one; zero without history."""
+    def coefficients(self, index: int) -> Floats:
+        """What was known of the coefficients at the start of an interval; zero without history."""
         day = self.day(index)
-        if day not in self._fits:
+        if day not in self._coefficients:
             squares, products = self._moments[day]
             ridge = np.full(len(products), RIDGE)
             ridge[0] = 1e-6
-            coefficients = np.linalg.solve(squares + np.diag(ridge), products)
-            self._fits = {day: self._features @ coefficients}
+            solved = np.linalg.solve(squares + np.diag(ridge), products)
+            self._coefficients[day] = np.asarray(solved, np.float64)
+        return self._coefficients[day]
+
+    def fit(self, index: int) -> Floats:
+        """The regression for all intervals, as known at the start of one."""
+        day = self.day(index)
+        if day not in self._fits:
+            self._fits = {day: self._features @ self.coefficients(index)}
         return self._fits[day]
+
+    def predict(self, index: int, places: Integers) -> Floats:
+        """The regression at some intervals, as known at the start of one."""
+        result: Floats = self._features[places] @ self.coefficients(index)
+        return result
 
 
 class CalendarRegression:
@@ -99,21 +113,24 @@ class CalendarRegression:
         slots = DAY_MS // SLOT_MS
         self._cells = prepared.kind * slots + prepared.slot_ms // SLOT_MS
         self._size = int(3 * slots)
-        self._fits: dict[int, Floats] = {}
+        self._effects: dict[int, Floats] = {}
 
-    def fit(self, index: int) -> Floats:
-        """As `Regression.fit`, with the mean remainder of each cell, shrunk towards none."""
+    def predict(self, index: int, places: Integers) -> Floats:
+        """As `Regression.predict`, with the mean remainder of each cell, shrunk towards none."""
+        explained = self._regression.predict(index, places)
+        return explained + self._effects_of(index)[self._cells[places]]
+
+    def _effects_of(self, index: int) -> Floats:
         day = self._regression.day(index)
-        if day not in self._fits:
+        if day not in self._effects:
             prepared = self._prepared
-            explained = self._regression.fit(index)
-            rows = np.flatnonzero(prepared.known[:index])
+            first = max(0, index - prepared.days_back(_CALENDAR_DAYS))
+            rows = first + np.flatnonzero(prepared.known[first:index])
             ages = (index - rows) * (prepared.step_ms / DAY_MS)
             weights = 0.5 ** (ages / HALF_LIFE_DAYS)
-            remainder = prepared.series.values[rows] - explained[rows]
+            remainder = prepared.series.values[rows] - self._regression.predict(index, rows)
             cells = self._cells[rows]
             sums = np.bincount(cells, weights * remainder, self._size)
             counts = np.bincount(cells, weights, self._size)
-            effects = sums / (counts + CALENDAR_SHRINK)
-            self._fits = {day: explained + effects[self._cells]}
-        return self._fits[day]
+            self._effects = {day: sums / (counts + CALENDAR_SHRINK)}
+        return self._effects[day]
