@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Booking = tuple[int, Emission | BulkRecalculation]
 
-EMISSIONS_PER_PLACE = 10  # computing so many again takes a ledger as long as booking one record
+EMISSIONS_PER_PLACE = 4  # computing so many again takes a ledger as long as booking one record
 RUNS_PER_PLACE = 5  # and so many runs are as long as one record
 
 
