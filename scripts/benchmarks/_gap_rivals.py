@@ -68,7 +68,19 @@ def _lagged(column: Floats, reach: float) -> Floats:
     return np.fft.irfft(spectrum, size)[len(kernel) - 1 : len(padded)]
 
 
+_latest: dict[tuple[int, int, int], Floats] = {}
+
+
 def _explained(series: Series, start: int) -> Floats:
+    """The regression of a gap; two rivals ask for the same one."""
+    key = (series.step_ms, start, len(series))
+    if key not in _latest:
+        _latest.clear()
+        _latest[key] = _fitted(series, start)
+    return _latest[key]
+
+
+def _fitted(series: Series, start: int) -> Floats:
     """Ridge regression on conditions, their lags and the calendar, fitted before the gap."""
     size = len(series)
     columns = _conditions(series)
@@ -148,10 +160,6 @@ def knn_on_residual(series: Series, start: int, end: int) -> Floats:
     return np.maximum(base[start:end] + _neighbours(series, rest, start, end, 0.5), 0.0)
 
 
-def mean_of_two(series: Series, start: int, end: int) -> Floats:
-    return (knn(series, start, end) + regression_bridge(series, start, end)) / 2.0
-
-
 RIVALS: dict[str, Rival] = {
     "linear": linear,
     "last week": last_week,
@@ -159,7 +167,6 @@ RIVALS: dict[str, Rival] = {
     "regression+bridge": regression_bridge,
     "kNN": knn,
     "kNN on residual": knn_on_residual,
-    "mean of kNN and regression+bridge": mean_of_two,
 }
 
 
