@@ -119,7 +119,7 @@ def _stop_and_restart(done: Changes, good: str) -> None:
     second += 'confirm = "puback"\nclient_id = "tanshu-second"\n'
     site.write_site(good + site.target() + second)
     site.start_gateway()
-    site.wait_for_batches(3)
+    site.wait_for_windows(3)
     until(site.is_delivered, "both targets")
     done.two_targets = site.status()
 

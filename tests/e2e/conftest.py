@@ -100,5 +100,5 @@ def standing_site(
     folder = tmp_path_factory.mktemp("standing") / "site"
     with PlantSite(folder, needs("mosquitto"), faults=["dead:em-fan"]) as site:
         site.start()
-        site.wait_for_batches(2)
+        site.wait_for_windows(2)
         yield site

@@ -53,7 +53,7 @@ def run_faulty_plant(folder: Path, broker: str) -> FaultyPlant:
         site.start_central()
         site.write_site(site.start_plant() + site.target() + TAIL)
         site.start_gateway()
-        site.wait_for_batches(3)
+        site.wait_for_windows(3)
         done = FaultyPlant(site, begun_ms=time.time_ns() // 1_000_000, dead_devices={})
         looked = False
         for at_s, fault in [*FAULTS, (RUN_S, "")]:

@@ -35,7 +35,7 @@ def run_outages(folder: Path, broker: str) -> Outages:
     with PlantSite(folder, broker) as site:
         done = Outages(site)
         site.start()
-        site.wait_for_batches(2)
+        site.wait_for_windows(2)
         parts: dict[str, Killable] = {
             "gateway": site.gateway,
             "ledger": site.ledger,
@@ -62,10 +62,10 @@ def _strike(done: Outages, name: str, part: Killable, down_s: float) -> None:
 
 
 def _settle(site: PlantSite) -> None:
-    """Let two more batches through after the last outage, so that the chain's end is quiet."""
+    """Let two more windows through after the last outage, so that the chain's end is quiet."""
     site.gateway.kill()
     site.start_gateway()
-    site.wait_for_batches(2)
+    site.wait_for_windows(2)
 
 
 def _now_ms() -> int:

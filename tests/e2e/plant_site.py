@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -252,12 +253,18 @@ class PlantSite:
         targets = self.status()["targets"]
         return all(t["outbox_depth"] == 0 and t["batches_receipted"] > 0 for t in targets)
 
-    def wait_for_batches(self, more: int) -> None:
-        """Wait until so many further batches are receipted."""
-        wanted = self.status()["targets"][0]["batches_receipted"] + more
+    def wait_for_windows(self, more: int) -> None:
+        """Wait until so many further windows of time are closed and receipted."""
+
+        def closed() -> int:
+            with closing(sqlite3.connect(f"file:{self.gateway_db}?mode=ro", uri=True)) as book:
+                row = book.execute("SELECT count(DISTINCT start_ms) FROM windows").fetchone()
+            return int(row[0])
+
+        wanted = closed() + more
         until(
-            lambda: self.status()["targets"][0]["batches_receipted"] >= wanted,
-            f"{more} further receipted batches",
+            lambda: closed() >= wanted and self.is_delivered(),
+            f"{more} further receipted windows",
         )
 
     def finish(self) -> int:

@@ -27,7 +27,7 @@ def counter(rows: int) -> tuple[AnyArray, ...]:
     return (
         1_767_225_600_000 + np.arange(rows) * 1000,
         registers,
-        np.array([0.1, 0.0, 600.0, 0.9]),
+        np.array([0.1, 0.0, 600.0, 0.9, 0.0]),
         np.zeros(3),
         np.array([0, 0, 0, 0, rows]),
         np.zeros(rows, np.uint8),

@@ -32,7 +32,7 @@ from agent.core.timebase import DAY_MS, HOUR_MS
 from agent.pipeline.balance import balances, periods_of
 from agent.pipeline.calendar import run_each
 from tests.fake_clock import FakeClock
-from tests.virtual_points.site import START_MS, computed_bench, events
+from tests.virtual_points.computed_site import START_MS, computed_bench, events
 
 ZONE = ZoneInfo("Asia/Shanghai")
 

@@ -24,7 +24,7 @@ from agent.store.batches import Batches
 from agent.store.models import DerivedMarks, Models
 from tests.fake_clock import FakeClock
 from tests.pipeline.site import GRID_2023, Bench
-from tests.virtual_points.site import (
+from tests.virtual_points.computed_site import (
     EVERYTHING,
     START_MS,
     computed_bench,

@@ -20,7 +20,7 @@ from agent.store.database import open_store
 from agent.store.models import Models
 from tests.fake_clock import FakeClock
 from tests.pipeline.site import Bench
-from tests.virtual_points.site import COMPUTED, START_MS, computed_bench, windows
+from tests.virtual_points.computed_site import COMPUTED, START_MS, computed_bench, windows
 
 
 def fitted(
