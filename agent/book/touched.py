@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from agent.book.ports import Owner
+from agent.book.ports import Owner, Span
 from agent.book.sqlite import SqliteBook
 
 if TYPE_CHECKING:
@@ -48,3 +48,26 @@ def window_keys(
         (SqliteBook(connection).number(owner, "stream", stream), from_ms, limit),
     )
     return [(row[0], row[1]) for row in rows]
+
+
+def methods_after(
+    connection: Connection, owner: Owner, after: int, methods: Sequence[str]
+) -> dict[str, int]:
+    """The earliest start of windows booked by these methods after a booking number, by stream."""
+    rows = connection.execute(
+        "SELECT name, min(start_ms) FROM windows CROSS JOIN series ON series.id = windows.series "
+        f"WHERE windows.id > ? AND method IN ({', '.join('?' * len(methods))}) "
+        "AND site = ? AND gateway = ? GROUP BY name",
+        (after, *methods, owner.site, owner.gateway),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def read_times(connection: Connection, owner: Owner, stream: str, span: Span) -> dict[int, int]:
+    """By window boundary in a span, both ends included, when the register was read last before."""
+    rows = connection.execute(
+        "SELECT boundary_ms, time_ms FROM endpoints WHERE series = ? "
+        "AND boundary_ms >= ? AND boundary_ms <= ? ORDER BY id",
+        (SqliteBook(connection).number(owner, "stream", stream), span.from_ms, span.to_ms),
+    )
+    return {row[0]: row[1] for row in rows}  # the one booked last holds

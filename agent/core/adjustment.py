@@ -20,6 +20,7 @@ class Reason(StrEnum):
     LATE = "late"  # readings of a meter came late or were corrected
     PERIOD = "period"  # data of a period source changed
     COMPUTED = "computed"  # an input of a computed stream changed
+    FILLED = "filled"  # a gap was estimated, or better than before
     SUBSTITUTED = "substituted"  # a rule for missing data was applied
 
 

@@ -59,7 +59,7 @@ class Inputs:
         self._owner = owner
         self._held = {} if held is None else held
         points = {point for plan in config.derived for point in plan.gauges}
-        self._held_ms = {point: _held_ms(config, point) for point in sorted(points)}
+        self._held_ms = {point: holds_ms(config, point) for point in sorted(points)}
         polled = [held_ms for held_ms in self._held_ms.values() if held_ms < HELD_PUSHED_MS]
         self._back_ms = max(polled, default=0)
         self._read: tuple[tuple[int, int], dict[str, Series]] | None = None
@@ -87,7 +87,7 @@ class Inputs:
         starts = np.array([start for start, _ in chunk], np.int64)
         ends = starts + np.array([length for _, length in chunk], np.int64)
         start_ms, end_ms = int(starts[0]), int(ends.max())
-        steps = _steps(self._series(start_ms, end_ms)[point], self._held_ms[point], end_ms)
+        steps = steps_of(self._series(start_ms, end_ms)[point], self._held_ms[point], end_ms)
         means, known_ms = steps.means(starts, ends)
         resolution = self._config.points[point].resolution
         return [
@@ -131,7 +131,7 @@ class Inputs:
         )
 
 
-def _held_ms(config: SiteConfig, point: str) -> int:
+def holds_ms(config: SiteConfig, point: str) -> int:
     """How long a reading of a point holds if no other follows."""
     meter = config.meters[point.partition(".")[0]]
     if meter.bus.driver == "opcua":
@@ -151,7 +151,7 @@ def chunks(keys: Sequence[Key]) -> Iterator[list[Key]]:
         yield run
 
 
-def _steps(series: Series, held_ms: int, until_ms: int) -> LoadSeries:
+def steps_of(series: Series, held_ms: int, until_ms: int) -> LoadSeries:
     """The readings as steps that end when no reading confirmed them in time."""
     times, values = series.times_ms, series.values
     following = np.append(times[1:], until_ms)

@@ -193,6 +193,29 @@ CREATE TABLE factors (
   UNIQUE (name, version, value, unit)
 ) STRICT;
 
+CREATE TABLE gap_fills (
+  stream TEXT NOT NULL,
+  start_ms INTEGER NOT NULL,
+  end_ms INTEGER NOT NULL,
+  filled_ms INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  PRIMARY KEY (stream, start_ms)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE gap_marks (
+  stream TEXT PRIMARY KEY,
+  window_id INTEGER,
+  from_ms INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE gap_plans (
+  stream TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  known_to_ms INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  PRIMARY KEY (stream, kind)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE job_runs (
   job TEXT NOT NULL,
   period_ms INTEGER NOT NULL,

@@ -136,6 +136,21 @@ def _adjusted(detail: str, say: Presenter) -> Values | None:
         return None
 
 
+def _filled(detail: str, say: Presenter) -> Values | None:
+    try:
+        fill = json.loads(detail)
+        total, unit = fill["total"], unit_label(fill["unit"])
+        return {
+            "from": say.moment(fill["start_ms"]),
+            "to": say.moment(fill["end_ms"]),
+            "total": NONE if total is None else f"{number(total)} {unit}",
+            "method": str(fill["method"]),
+            "reason": str(fill["reason"]),
+        }
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
 def _verified(detail: str, say: Presenter) -> Values | None:
     try:
         change = json.loads(detail)
@@ -204,6 +219,8 @@ def _fitted(detail: str, say: Presenter) -> Values | None:
 
 _READERS: Mapping[str, Callable[[str, Presenter], Values | None]] = {
     "gap.closed": _gap,
+    "gap.filled": _filled,
+    "gap.refused": _filled,
     "counter.wrap": _register,
     "counter.reset": _register,
     "counter.jump": _register,

@@ -1,0 +1,304 @@
+"""Gaps of booked windows, filled by the ladder once what followed them is known.
+
+The cut of a stream books at once what it can say of a gap. Two hours after the gap a process of
+its own (`agent.pipeline.fill_worker`) looks at half a year and says it better: that is the next
+revision. What is due is found in the book itself: a window that the cut has booked since the last
+look is looked at, one that was filled is not. A gap that is still open is filled provisionally, at
+most once an hour, and anew when it has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from agent.book.database import Database
+from agent.book.ports import Owner, Span
+from agent.book.sqlite import SqliteBook
+from agent.book.touched import methods_after, number_before, read_times
+from agent.config.site import SiteConfig
+from agent.core.adjustment import Reason
+from agent.core.errors import StoreError
+from agent.core.gaps.booked import OF_THE_CUT, SHORT_GAP, GapFill, GapRun, gap_runs
+from agent.core.gaps.series import EDGE_H
+from agent.core.model import Event, Severity, StreamSpec, Window
+from agent.core.ports import Clock
+from agent.core.streamstate import StreamState
+from agent.core.timebase import DAY_MS, HOUR_MS
+from agent.pipeline.adjust import Cause, Revised, Revising
+from agent.pipeline.fill_job import (
+    Balanced,
+    Condition,
+    DueGap,
+    FillAnswer,
+    FillJob,
+    GapAnswer,
+    answer_of,
+    job_bytes,
+)
+from agent.pipeline.inputs import holds_ms
+from agent.store.gaps import GapFills, GapMarks, GapPlans
+from agent.store.state import StreamStates
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+AFTER_MS: Final = round(EDGE_H * HOUR_MS)  # what follows a gap is known by then
+FIRST_LOOK_MS: Final = 35 * DAY_MS  # how far back a gateway looks that never did
+LOOK_EVERY_S: Final = 60.0
+LONGEST_S: Final = 900.0  # that filling one stream's gaps may take
+AGAIN_SHARE: Final = 24  # of its length: how long an open gap waits for the next estimate
+LAZY_WINDOWS: Final = 10_000  # seen without a gap before the mark is moved
+FILLED_EVENT: Final = "gap.filled"
+REFUSED_EVENT: Final = "gap.refused"
+
+
+class GapFilling:
+    """Finds the gaps of one gateway that can be filled, has them filled, and books them."""
+
+    def __init__(self, config: SiteConfig, database: Database, owner: Owner, clock: Clock) -> None:
+        self._config = config
+        self._database = database
+        self._owner = owner
+        self._clock = clock
+        self._revising = Revising(config, owner)
+        self._not_before_ms: dict[str, int] = {}  # streams whose gaps could not be filled
+        self._log = structlog.get_logger("gaps")
+
+    async def run(self, booked: Callable[[Revised], None]) -> None:
+        """Look every minute until cancelled; tells of what was booked."""
+        while True:
+            await self._clock.sleep_until(self._clock.monotonic_ns() + int(LOOK_EVERY_S * 1e9))
+            try:
+                await self.fill_due(booked)
+            except StoreError as error:
+                self._log.error("store.write_failed", error=str(error))
+
+    async def fill_due(self, booked: Callable[[Revised], None] = lambda _: None) -> None:
+        """Fill what is due, one stream after the other; tells of what was booked."""
+        for job in self.due(self._clock.now_ms()):
+            answer = await self._ask(job)
+            if answer is not None:
+                revised = self.book(job, answer, self._clock.now_ms())
+                if revised.windows:
+                    booked(revised)
+
+    def due(self, now_ms: int) -> list[FillJob]:
+        """The gaps that can be filled now, as one job per stream and window length."""
+        with self._database.transaction() as connection:
+            self._notice(connection, now_ms)
+            waiting = GapMarks(connection).waiting()
+            jobs: list[FillJob] = []
+            for stream, from_ms in sorted(waiting.items()):
+                spec = self._config.metered.get(stream)
+                if spec is None:
+                    GapMarks(connection).wait(stream, None)
+                elif now_ms >= self._not_before_ms.get(stream, 0):
+                    jobs += self._jobs(connection, spec, from_ms, now_ms)
+        return jobs
+
+    def _notice(self, connection: Connection, now_ms: int) -> None:
+        """Mark the streams in which the cut has booked gaps since the last look."""
+        marks, streams = GapMarks(connection), self._config.metered
+        newest = SqliteBook(connection).next_id("windows") - 1
+        after = marks.window_id()
+        if after is None:
+            after = number_before(connection, self._owner, streams, now_ms - FIRST_LOOK_MS)
+        touched = methods_after(connection, self._owner, after, OF_THE_CUT)
+        if not touched and newest - after < LAZY_WINDOWS:
+            return
+        waiting = marks.waiting()
+        for stream, start_ms in touched.items():
+            marks.wait(stream, min(start_ms, waiting.get(stream, start_ms)))
+        marks.set_window_id(newest)
+
+    def _jobs(
+        self, connection: Connection, spec: StreamSpec, from_ms: int, now_ms: int
+    ) -> Iterator[FillJob]:
+        """The jobs of a stream; without any, its mark moves to what still waits."""
+        runs, due = self._sorted(connection, spec, from_ms, now_ms)
+        if not due:
+            waits_ms = min((run.start_ms for run in runs), default=None)
+            if waits_ms != from_ms:
+                GapMarks(connection).wait(spec.id, waits_ms)
+            return
+        for step_ms in sorted({run.step_ms for run, _ in due}):
+            gaps = [
+                DueGap(
+                    start_ms=run.start_ms,
+                    end_ms=run.end_ms,
+                    known_total=run.known_total,
+                    closed=closed,
+                )
+                for run, closed in due
+                if run.step_ms == step_ms
+            ]
+            yield self._job(connection, spec, step_ms, gaps)
+
+    def _sorted(
+        self, connection: Connection, spec: StreamSpec, from_ms: int, now_ms: int
+    ) -> tuple[list[GapRun], list[tuple[GapRun, bool]]]:
+        """The runs that still wait, and those that are due with whether their gap has ended."""
+        text = StreamStates(connection).load()[spec.id][1]
+        if text is None:
+            return [], []
+        state, fills = StreamState.from_json(text), GapFills(connection)
+        span = Span(from_ms=from_ms, to_ms=state.closed_to_ms)
+        windows = SqliteBook(connection).current_windows(self._owner, span, spec.id)
+        waiting: list[GapRun] = []
+        due: list[tuple[GapRun, bool]] = []
+        for run in gap_runs(windows, read_times(connection, self._owner, spec.id, span)):
+            ended = run.end_ms <= state.open_from_ms
+            if ended and state.closed_to_ms >= run.end_ms + AFTER_MS:
+                if not fills.stands(run):
+                    due.append((run, True))
+                continue
+            waiting.append(run)
+            still_open = run.end_ms >= state.closed_to_ms and not _is_short(run)
+            if not ended and still_open and _is_time(fills, run, now_ms):
+                due.append((run, False))
+        return waiting, due
+
+    def _job(
+        self, connection: Connection, spec: StreamSpec, step_ms: int, gaps: Sequence[DueGap]
+    ) -> FillJob:
+        config = self._config
+        points = {
+            point: None
+            for device in config.devices
+            if any(part.stream == spec.id for part in device.streams)
+            for point in device.conditions
+            if point != spec.load
+        }
+        tree = next((plan for plan in config.balances if spec.id in plan.parts), None)
+        return FillJob(
+            database=self._database.path,
+            site=self._owner.site,
+            gateway=self._owner.gateway,
+            stream=spec.id,
+            timezone=config.site.timezone,
+            step_ms=step_ms,
+            resolution=spec.resolution,
+            max_rate_per_h=spec.max_rate_per_h,
+            gaps=tuple(gaps),
+            load=None if spec.load is None else self._condition(spec.load),
+            conditions=tuple(self._condition(point) for point in points),
+            balance=None
+            if tree is None
+            else Balanced(master=tree.master, parts=tree.parts, class_pct=tree.class_pct),
+            plans=tuple(GapPlans(connection).of(spec.id)),
+        )
+
+    def _condition(self, point: str) -> Condition:
+        return Condition(point=point, holds_ms=holds_ms(self._config, point))
+
+    async def _ask(self, job: FillJob) -> FillAnswer | None:
+        """What the filling process answers; None if it does not, and the stream waits an hour."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "agent.pipeline.fill_worker"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        )
+        reason = f"took more than {LONGEST_S:g} s"
+        try:
+            async with asyncio.timeout(LONGEST_S):
+                out, errors = await process.communicate(job_bytes(job))
+            if process.returncode == 0:
+                return answer_of(out)
+            reason = errors.decode("utf-8", "replace").strip()[-500:]
+        except TimeoutError:
+            process.kill()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        self._not_before_ms[job.stream] = self._clock.now_ms() + HOUR_MS
+        self._log.error("gaps.not_filled", stream=job.stream, reason=reason)
+        return None
+
+    def book(self, job: FillJob, answer: FillAnswer, now_ms: int) -> Revised:
+        """Book what was found for each gap whose windows are still those that were looked at.
+
+        Windows, emissions, plans and what is told of the gap stand in one transaction.
+        """
+        with self._database.transaction() as connection:
+            found = [
+                self._book(connection, one, now_ms)
+                for one in answer.gaps
+                if self._is_unchanged(connection, one)
+            ]
+            GapPlans(connection).keep(job.stream, answer.plans)
+        if len(found) < len(job.gaps):  # cut again meanwhile
+            self._not_before_ms[job.stream] = now_ms + HOUR_MS
+        booked = Revised(
+            windows=sum(one.windows for one in found),
+            emissions=sum(one.emissions for one in found),
+            events=tuple(event for one in found for event in one.events),
+        )
+        self._log.info(
+            "gaps.filled", stream=job.stream, gaps=len(answer.gaps), windows=booked.windows
+        )
+        return booked
+
+    def _current(self, connection: Connection, fill: GapFill) -> dict[int, Window]:
+        span = Span(from_ms=fill.start_ms, to_ms=fill.end_ms)
+        windows = SqliteBook(connection).current_windows(self._owner, span, fill.stream)
+        return {window.start_ms: window for window in windows}
+
+    def _is_unchanged(self, connection: Connection, answer: GapAnswer) -> bool:
+        """Whether the windows of a gap are still those that were looked at."""
+        current = self._current(connection, answer.fill)
+        return dict(answer.revisions) == {at: one.revision for at, one in current.items()}
+
+    def _book(self, connection: Connection, answer: GapAnswer, now_ms: int) -> Revised:
+        windows = self._current(connection, answer.fill)
+        drafts = [
+            replace(
+                windows[draft.start_ms],
+                **{name: getattr(draft, name) for name in draft.__slots__},
+            )
+            for draft in answer.drafts
+        ]
+        cause = Cause(reason=Reason.FILLED, author=self._owner.gateway, now_ms=now_ms)
+        revised = self._revising.book(connection, drafts, cause)
+        GapFills(connection).keep(answer.fill, now_ms)
+        if not answer.gap.closed or not drafts:
+            return revised
+        event = _event(answer.fill, self._config.metered[answer.fill.stream].unit)
+        SqliteBook(connection).add_events(self._owner, [event])
+        return replace(revised, events=(*revised.events, event))
+
+
+def _is_short(run: GapRun) -> bool:
+    """Whether the cut itself still says something of an open gap."""
+    return all(window.method == SHORT_GAP for window in run.windows)
+
+
+def _is_time(fills: GapFills, run: GapRun, now_ms: int) -> bool:
+    """Whether an open gap is to be estimated again; the longer it is, the less often."""
+    last_ms = fills.filled_ms(run.windows[0].stream, run.start_ms)
+    length_ms = run.end_ms - run.start_ms
+    return last_ms is None or now_ms - last_ms >= max(HOUR_MS, length_ms // AGAIN_SHARE)
+
+
+def _event(fill: GapFill, unit: str) -> Event:
+    """What the ledger is told of a gap that ended; its time is the end of the gap."""
+    refused = fill.total is None
+    return Event(
+        time_ms=fill.end_ms,
+        code=REFUSED_EVENT if refused else FILLED_EVENT,
+        subject=fill.stream,
+        severity=Severity.WARNING if refused else Severity.INFO,
+        detail=json.dumps({**fill.as_record(), "unit": unit}, ensure_ascii=False),
+    )
