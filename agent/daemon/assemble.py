@@ -55,6 +55,8 @@ def assemble(gateway: Gateway, announce: Callable[[int], None], reload: asyncio.
             view.reconfigured()
             await gateway.supervisor.remove("recalculate")
             gateway.add_child("recalculate", gateway.recalculate)
+            await gateway.supervisor.remove("gaps")
+            gateway.add_child("gaps", gateway.fill_gaps)
             await gateway.supervisor.remove("announce")
             gateway.add_child("announce", deliveries.announce)
             if gateway.config.web != former.web:
@@ -75,6 +77,7 @@ def assemble(gateway: Gateway, announce: Callable[[int], None], reload: asyncio.
     gateway.add_child("announce", deliveries.announce)
     gateway.add_child("reload", reload_on_request)
     gateway.add_child("recalculate", gateway.recalculate)
+    gateway.add_child("gaps", gateway.fill_gaps)
     gateway.add_child("factors", factors.run)
     add_pages()
     return view

@@ -20,7 +20,9 @@ from agent.core.ports import Clock
 from agent.core.quality.screen import Screen
 from agent.daemon.drivers import build_driver, is_polled, is_subscribed
 from agent.daemon.wake import Wake
+from agent.pipeline.adjust import Revised
 from agent.pipeline.close import settle_ms
+from agent.pipeline.fill import GapFilling
 from agent.pipeline.recalculate import Recalculation
 from agent.pipeline.record import Recorder
 from agent.pipeline.run import Pipeline
@@ -194,6 +196,15 @@ class Gateway:
         work = Recalculation(self.config, self.database, self.owner, self.clock)
         if work.is_due() and await work.run(lambda: self.heartbeats.beat("pipeline")):
             self.wake.ring()
+
+    async def fill_gaps(self) -> None:
+        """Fill gaps once what followed them is known, until cancelled."""
+
+        def booked(revised: Revised) -> None:
+            self.recorder.tell(revised.events)
+            self.wake.ring()
+
+        await GapFilling(self.config, self.database, self.owner, self.clock).run(booked)
 
     def take(self, samples: Sequence[Sample]) -> None:
         """What a bus delivered: shown at once, written with the next cycle."""

@@ -7,6 +7,7 @@ is booked as new revisions; every other window stays as it is, and so do the for
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from agent.book.sqlite import SqliteBook
 from agent.config.site import SiteConfig
 from agent.core.adjustment import Reason
 from agent.core.cut import DECIMALS, edge_ms
+from agent.core.gaps.booked import BY_REGISTER, FILLED, PROVISIONAL
 from agent.core.gaps.load import LoadSeries
 from agent.core.model import Endpoint, Event, Provenance, Severity, StreamSpec, Window
 from agent.core.streamstate import StreamState
@@ -108,6 +110,7 @@ class Reopener:
                 for window in closing.windows
                 if (key := (window.start_ms, length_ms)) in booked and _differs(window, booked[key])
             ]
+            changed = _without_reshaped(changed, booked)
             drafts += changed
             ends = self._endpoints(connection, closing.endpoints, changed)
             book.add_endpoints(self._owner, ends)
@@ -206,13 +209,36 @@ def _differs(window: Window, booked: Window) -> bool:
     """Whether a window is another now; what people verified gives way to a register only."""
     if booked.provenance in _BY_PEOPLE and window.provenance not in _BY_REGISTER:
         return False
-    if window.value is None and booked.method.startswith(METHOD):
-        return False  # still missing: its substitute stands
+    if window.value is None and booked.method.startswith((METHOD, FILLED, PROVISIONAL)):
+        return False  # still missing: its estimate stands
     if window.value is None or booked.value is None:
         return window.value is not booked.value
     if window.provenance is not booked.provenance:
         return True
     return not np.isclose(window.value, booked.value, rtol=0.0, atol=ALIKE)
+
+
+def _without_reshaped(
+    changed: Sequence[Window], booked: dict[tuple[int, int], Window]
+) -> list[Window]:
+    """The windows without those that got a better shape before and still have the same total."""
+    runs: list[list[Window]] = []
+    for window in changed:
+        if runs and runs[-1][-1].end_ms == window.start_ms:
+            runs[-1].append(window)
+        else:
+            runs.append([window])
+    kept: list[Window] = []
+    for run in runs:
+        former = [booked[window.start_ms, window.length_ms] for window in run]
+        apart = math.fsum(
+            (new.value or 0.0) - (old.value or 0.0) for new, old in zip(run, former, strict=True)
+        )
+        shaped = all(old.method.startswith(BY_REGISTER) for old in former)
+        allocated = all(new.provenance is Provenance.ALLOCATED for new in run)
+        if not (shaped and allocated and abs(apart) <= ALIKE * len(run)):
+            kept += run
+    return kept
 
 
 def _events(

@@ -1,6 +1,6 @@
-"""Every day: long gaps that nobody measured, filled by a rule of substitution if one is asked for.
+"""Every day: gaps that no method may fill, filled by a rule of substitution if one is asked for.
 
-Only a rule set that names a rule has this; otherwise long gaps stay missing. What is booked here is
+Only a rule set that names a rule has this; otherwise such gaps stay missing. What is booked here is
 estimated, names its rule, and gives way to any later measurement or verified value.
 """
 
@@ -19,6 +19,7 @@ from agent.config.site import SiteConfig
 from agent.config.substitution import substitution_named
 from agent.core.adjustment import Reason
 from agent.core.availability import KNOWN
+from agent.core.gaps.booked import REFUSED
 from agent.core.gaps.conservative import SubstitutionRule, substitute
 from agent.core.kernels.arrays import Floats
 from agent.core.model import Provenance, StreamSpec, Window
@@ -94,11 +95,11 @@ class DailySubstitution:
 
 
 def missing_gaps(windows: Sequence[Window]) -> Iterator[list[Window]]:
-    """Neighbouring windows without a value between two that were measured."""
+    """Neighbouring windows between two that have a value, which the ladder refused to fill."""
     gap: list[Window] = []
     begun = False
     for window in windows:
-        is_missing = window.provenance is Provenance.MISSING and not window.maintenance
+        is_missing = window.method.startswith(REFUSED) and not window.maintenance
         if is_missing and begun and (not gap or gap[-1].end_ms == window.start_ms):
             gap.append(window)
             continue

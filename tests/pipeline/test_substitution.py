@@ -28,7 +28,7 @@ def hour(number: int, value: float | None, *, maintenance: bool = False) -> Wind
         revision=0,
         value=value,
         provenance=Provenance.MISSING if value is None else Provenance.MEASURED,
-        method="long-gap" if value is None else "register",
+        method="refused:too long" if value is None else "register",
         coverage=0.0 if value is None else 1.0,
         maintenance=maintenance,
     )
@@ -93,6 +93,8 @@ def test_a_gap_is_closed_on_both_sides_and_a_stop_is_none() -> None:
 
     assert gaps(1.0, None, None, 2.0, None, 3.0) == [2, 1]
     assert gaps(None, None, 1.0, None) == []
+    untried = [hour(0, 1.0), replace(hour(1, None), method="long-gap"), hour(2, 1.0)]
+    assert list(missing_gaps(untried)) == []  # the ladder has not seen it yet
     stopped = [hour(0, 1.0), hour(1, None, maintenance=True), hour(2, 1.0)]
     assert list(missing_gaps(stopped)) == []
     torn = [hour(0, 1.0), hour(1, None), replace(hour(2, None), start_ms=START_MS + 9 * HOUR_MS)]
