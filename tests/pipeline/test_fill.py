@@ -6,14 +6,34 @@ import json
 import math
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from agent.core.model import Provenance
+from agent.book.sqlite import SqliteBook
+from agent.core.chain import SigningKey
+from agent.core.model import Provenance, Window
+from agent.daemon.manual_tasks import settle, verification_tasks
+from agent.ledger.database import open_ledger
+from agent.ledger.intake import Delivery, Intake
+from agent.ledger.storage import LedgerStorage
+from agent.pipeline.fill_job import Balanced
 from agent.pipeline.fill_worker import answer
+from agent.store.batches import Batches
+from agent.store.corrections import Corrections, Signed
 from agent.store.gaps import GapMarks
-from tests.pipeline.gap_plant import HISTORY_H, HOUR_MS, GapPlant, load_at, truth
+from agent.web.manual_view import VerifySubmission
+from tests.pipeline.gap_plant import (
+    EVERYTHING,
+    HISTORY_H,
+    HOUR_MS,
+    MONDAY_MS,
+    STEP_S,
+    GapPlant,
+    load_at,
+    truth,
+)
 from tests.pipeline.site import GRID_2023
 
 
@@ -210,3 +230,109 @@ def test_a_short_gap_gets_its_interval(plant: GapPlant) -> None:
     assert window.upper is not None
     assert load_at(hour) > 50.0
     assert window.length_ms == HOUR_MS
+
+
+def test_what_was_filled_can_be_verified_and_is_measured_then(plant: GapPlant) -> None:
+    silence(plant, 5, 30, reset=True)
+    plant.fill()
+    connection, config = plant.database.connection, plant.config
+    (task,) = verification_tasks(connection, plant.owner, config)
+    assert task.estimate == pytest.approx(plant.fills()[0].total, abs=1e-5)
+    assert {window.method.partition(":")[0] for window in task.windows} == {"filled"}
+    said = VerifySubmission(task=task.id, value=1234.5, author="Li Wei")
+    settle(plant.database, plant.owner, config, said, plant.clock.now_ms())
+    plant.close_due()
+    first = (task.start_ms - MONDAY_MS) // HOUR_MS
+    end = (task.end_ms - MONDAY_MS) // HOUR_MS
+    assert total(plant, first, end) == pytest.approx(1234.5, abs=1e-6)
+    assert {plant.windows()[hour].provenance for hour in range(first, end)} == {Provenance.VERIFIED}
+    assert plant.fill() == 0
+    assert verification_tasks(connection, plant.owner, config) == []
+
+
+def test_a_late_reading_beside_a_reshaped_gap_leaves_its_shape(plant: GapPlant) -> None:
+    silence(plant, 3, 6.25, reset=False)
+    plant.fill()
+    before = plant.windows()
+    wrong_ms = MONDAY_MS + (HISTORY_H + 11) * HOUR_MS + 2 * STEP_S * 1000
+    with plant.database.transaction() as connection:
+        value = round(plant.register((wrong_ms - MONDAY_MS) / HOUR_MS) + 0.5, 2)
+        Corrections(connection).add_repair(
+            "a.energy", wrong_ms, value, Signed(author="Li Wei", note="", entered_ms=wrong_ms)
+        )
+    plant.close_due()
+    plant.fill()
+    after = plant.windows()
+    assert {hour for hour in before if after[hour] != before[hour]} <= {HISTORY_H + 11}
+
+
+def test_the_ledger_has_what_the_gateway_filled(plant: GapPlant, tmp_path: Path) -> None:
+    """Provisional, refilled and emissions: every revision travels, and both books agree."""
+    plant.run(5)
+    plant.run(20, silent=True)
+    plant.fill()
+    plant.run(10, silent=True)
+    plant.offset = plant.register(plant.hours) - 3.0
+    plant.run(4)
+    plant.fill()
+    ledger = open_ledger(tmp_path / "ledger.db")
+    key = SigningKey.from_seed(bytes(range(32)))
+    with ledger.transaction() as connection:
+        LedgerStorage(connection).enrol(plant.owner, key.public, 0)
+    batches = Batches(plant.database.connection)
+    bodies = [batches.data(row.epoch, row.seq) for row in reversed(batches.latest(10_000))]
+    deliveries = [Delivery(owner=plant.owner, body=body, user={}) for body in bodies if body]
+    assert Intake(ledger, plant.clock).take(deliveries).refusals == ()
+    ours, theirs = SqliteBook(plant.database.connection), SqliteBook(ledger.connection)
+    assert ours.current_windows(plant.owner, EVERYTHING) == theirs.current_windows(
+        plant.owner, EVERYTHING
+    )
+    assert ours.current_emissions(plant.owner, EVERYTHING) == theirs.current_emissions(
+        plant.owner, EVERYTHING
+    )
+    told = theirs.events(plant.owner, EVERYTHING, codes=("gap.filled",))
+    assert [event.detail for event in told] == [
+        event.detail for event in plant.events("gap.filled")
+    ]
+    ledger.close()
+
+
+def test_the_meter_tree_fills_what_the_ladder_refuses(plant: GapPlant) -> None:
+    """The master went on counting: what it counted, less the other meter, less the usual loss."""
+    silence(plant, 5, 30, reset=True, grade=7.0)
+    real = truth(0, HISTORY_H + 39)
+    beside = plant.windows("b.energy")
+    with plant.database.transaction() as connection:
+        SqliteBook(connection).add_windows(
+            plant.owner,
+            [
+                Window(
+                    stream="m.energy",
+                    start_ms=window.start_ms,
+                    length_ms=HOUR_MS,
+                    revision=0,
+                    value=(real[hour] + (window.value or 0.0)) / (0.98 + 0.002 * (hour // 24 % 3)),
+                    provenance=Provenance.MEASURED,
+                    method="register",
+                    coverage=1.0,
+                )
+                for hour, window in beside.items()
+                if hour in real
+            ],
+        )
+    (job,) = plant.filling.due(plant.clock.now_ms())
+    classes = {"m.energy": 0.5, "a.energy": 1.0, "b.energy": 1.0}
+    tree = Balanced(master="m.energy", parts=("a.energy", "b.energy"), class_pct=classes)
+    (found,) = answer(replace(job, balance=tree)).gaps
+    assert found.fill.method == "meter-balance"
+    assert found.fill.calibration >= 18
+    assert {draft.method for draft in found.drafts} == {"filled:meter-balance"}
+    first = (found.fill.start_ms - MONDAY_MS) // HOUR_MS
+    end = (found.fill.end_ms - MONDAY_MS) // HOUR_MS
+    expected = math.fsum(real[hour] for hour in range(first, end))
+    assert found.fill.lower is not None
+    assert found.fill.upper is not None
+    assert found.fill.lower < expected < found.fill.upper
+    assert math.fsum(draft.value or 0.0 for draft in found.drafts) == pytest.approx(
+        found.fill.total, abs=1e-5
+    )
