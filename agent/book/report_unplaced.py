@@ -54,11 +54,11 @@ def unplaced_reference(
     signed = {owner.gateway: _signed(connection, owner, month) for owner in owners}
     first = next((one for one in signed.values() if one.rules), _Signed(kinds={}))
     assumed = Site(id="site").rules
-    gwp, _ = known.gwp(first.gwp or Site(id="site").gwp)
     try:
         rules = rules_named(first.rules or assumed)
     except RulesNotFound:
         rules = rules_named(assumed)
+    gwp, _ = known.gwp(first.gwp or rules.gwp)
     site = ReportSite(
         id=owners[0].site,
         name=owners[0].site,

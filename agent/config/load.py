@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from agent.config import sections
 from agent.config.accounting import accounting
 from agent.config.check_buses import check_buses, check_meters
@@ -80,6 +82,7 @@ def read_site(
     # with a faulty [site] the rest is still checked, under the defaults
     assumed = site or sections.Site(id="site")
     rules = check_site(assumed, faults) or rules_named(sections.Site(id="site").rules)
+    assumed = replace(assumed, gwp=assumed.gwp or rules.gwp)
     draft = Draft(tables, faults)
     draft.check_ids({gateway.id: "gateway.id"} if gateway else {})
     check_places(draft)
@@ -111,7 +114,7 @@ def read_site(
         return None, faults.found
     config = SiteConfig(
         path=path,
-        site=site,
+        site=assumed,
         gateway=gateway,
         web=web,
         store=store,

@@ -23,7 +23,7 @@ class Site(Section, frozen=True, kw_only=True):
     name: str = ""
     timezone: str = "Asia/Shanghai"
     rules: str = "GB/T 32151.10-2023"
-    gwp: Literal["SAR", "AR4", "AR5", "AR6"] = "AR5"
+    gwp: Literal["", "SAR", "AR4", "AR5", "AR6"] = ""  # default: that of the rules
     window_s: Annotated[int, Meta(ge=5, le=3600)] = 900
     # coal use of power supply in the year: the equivalent value of electricity by GB/T 2589
     equivalent_kgce_per_kwh: Positive | None = None

@@ -145,3 +145,20 @@ def test_a_factor_of_zero_wants_evidence_for_every_kind(tmp_path: Path) -> None:
     (fault,) = faults_of(tmp_path, text)
     assert fault.warning
     assert faults_of(tmp_path, text + 'evidence = "contract 7"\n') == []
+
+
+@pytest.mark.parametrize(
+    ("written", "gwp"),
+    [
+        ('rules = "NDRC-2013"', "SAR"),
+        ('rules = "management"', "AR6"),
+        ("", "AR5"),
+        ('rules = "NDRC-2013"\ngwp = "AR5"', "AR5"),
+    ],
+)
+def test_warming_potentials_are_those_of_the_rules(tmp_path: Path, written: str, gwp: str) -> None:
+    source = '[[source]]\nid = "a"\ndevice = "d"\nkind = "nitric_acid"\nstream = "m.mass"\n'
+    site = site_with(tmp_path, f'{source}technology = "dual-pressure"\n', site=written)
+    n2o = {"SAR": 310.0, "AR5": 265.0, "AR6": 273.0}[gwp]
+    assert site.site.gwp == gwp
+    assert site.sources["a"].factor.value == pytest.approx(8.0 * n2o, rel=1e-12)
