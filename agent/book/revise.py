@@ -133,6 +133,22 @@ def named(booked: BookedEmissions, keys: Iterable[Key]) -> Places:
     return np.array([place for place in found if place is not None], np.intp)
 
 
+def pieces_of(
+    connection: Connection, owner: Owner, source: str, span: Span, most_rows: int
+) -> Iterator[Span]:
+    """A span cut so that no piece holds more booked emissions of a source, with all revisions."""
+    series, from_ms = SqliteBook(connection).number(owner, "source", source), span.from_ms
+    while row := connection.execute(
+        "SELECT start_ms FROM emissions WHERE series = ? AND start_ms >= ? AND start_ms < ? "
+        "ORDER BY start_ms LIMIT 1 OFFSET ?",
+        (series, from_ms, span.to_ms, most_rows),
+    ).fetchone():
+        cut_ms = max(row[0], from_ms + 1)  # the revisions of one start stay together
+        yield Span(from_ms=from_ms, to_ms=cut_ms)
+        from_ms = cut_ms
+    yield Span(from_ms=from_ms, to_ms=span.to_ms)
+
+
 def streams_of(connection: Connection, owner: Owner, source: str, span: Span) -> list[str]:
     """The streams that a source's emissions in a span were booked from, one each."""
     rows = connection.execute(

@@ -1,15 +1,15 @@
 """Emissions booked with a factor that no longer holds for their time get a new revision.
 
-It runs beside polling, one source and month at a time, so that the store and the event loop are
-held for some hundredths of a second. Old revisions stay; what changed is told per source and
-month, and travels as a record that the ledger computes again.
+It runs beside polling, at most a month of a source at a time and less where windows are short,
+so that the store and the event loop are held for some tenths of a second at most. Old revisions
+stay; what changed is told with each piece, and travels as a record that the ledger computes again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ import structlog
 from agent.book.database import Database
 from agent.book.ports import Owner, Span
 from agent.book.recalculations import add_recalculation
-from agent.book.revise import Revision, revisions, streams_of
+from agent.book.revise import Revision, pieces_of, revisions, streams_of
 from agent.book.sqlite import SqliteBook
 from agent.config.factors import usable_library
 from agent.config.site import SiteConfig, SourcePlan
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 SAME_GAS = 1e-9  # of the kgCO2e
+MOST_ROWS = 15_000  # booked at once: a month of windows of 5 s are half a million
 READ_AHEAD_SLICES = 24  # fewer are read before a process for it has started
 
 
@@ -60,7 +61,7 @@ class MonthChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """One source in one month, as far as something may be booked with another factor."""
+    """One source in a piece of one month that may be booked with another factor."""
 
     source: SourcePlan
     wanted: Wanted
@@ -75,7 +76,7 @@ def preview(config: SiteConfig, owner: Owner, connection: Connection) -> list[Mo
             booked = read(connection, owner, part.wanted)
             found = _revised(connection, owner, part, booked, "")
             changes += [_change(part, revised) for revised in found]
-    return changes
+    return _by_month(changes)
 
 
 class Recalculation:
@@ -89,7 +90,7 @@ class Recalculation:
         self._log = structlog.get_logger("recalculate")
 
     async def run(self, progressed: Callable[[], None] = lambda: None) -> list[MonthChange]:
-        """Book the new revisions, one transaction per source and month."""
+        """Book the new revisions, one transaction per piece; returns them month by month."""
         changes = []
         library = usable_library()[0].version
         async with aclosing(self._reads(progressed)) as reads:
@@ -106,17 +107,18 @@ class Recalculation:
                 windows=sum(change.windows for change in changes),
                 difference_kgco2e=sum(change.difference_kgco2e for change in changes),
             )
-        return changes
+        return _by_month(changes)
 
     async def _reads(
         self, progressed: Callable[[], None]
     ) -> AsyncGenerator[tuple[Slice, BookedEmissions]]:
-        """Each source and month with what is booked now; much of it is read ahead."""
+        """Each piece with what is booked now; much of it is read ahead."""
         connection, slices = self._database.connection, list[Slice]()
         for source in self._config.sources.values():
-            slices += _slices(connection, self._owner, self._config, source)
-            progressed()
-            await asyncio.sleep(0)
+            for part in _slices(connection, self._owner, self._config, source):
+                slices.append(part)
+                progressed()
+                await asyncio.sleep(0)
         wanted = [part.wanted for part in slices]
         done = 0
         if len(slices) >= READ_AHEAD_SLICES and not self._database.single_connection:
@@ -187,7 +189,7 @@ class Recalculation:
 def _slices(
     connection: Connection, owner: Owner, config: SiteConfig, source: SourcePlan
 ) -> Iterator[Slice]:
-    """Every month in which something of a source may be booked with another factor."""
+    """The pieces of every month in which a source may be booked with another factor."""
     several = bool(source.former) or source.gases is not None
     span = SqliteBook(connection).booked_otherwise(owner, source.id, source.factor, several)
     if span is None or not source.section.stream:
@@ -196,17 +198,22 @@ def _slices(
     day = local_date(span.from_ms, zone)
     year, month = day.year, day.month
     while (bounds := local_month(year, month, zone))[0] < span.to_ms:
-        wanted = Wanted(
-            source=source.id, stream=source.section.stream, from_ms=bounds[0], to_ms=bounds[1]
-        )
-        yield Slice(source=source, wanted=wanted, month=f"{year}-{month:02}")
+        whole = Span(from_ms=bounds[0], to_ms=bounds[1])
+        for piece in pieces_of(connection, owner, source.id, whole, MOST_ROWS):
+            wanted = Wanted(
+                source=source.id,
+                stream=source.section.stream,
+                from_ms=piece.from_ms,
+                to_ms=piece.to_ms,
+            )
+            yield Slice(source=source, wanted=wanted, month=f"{year}-{month:02}")
         year, month = (year, month + 1) if month < 12 else (year + 1, 1)
 
 
 def _revised(
     connection: Connection, owner: Owner, part: Slice, booked: BookedEmissions, library: str
 ) -> Iterator[list[Revision]]:
-    """The new revisions of one source and month, by the stream they were booked from."""
+    """The new revisions of a piece, by the stream they were booked from."""
     wanted, terms = part.wanted, _terms(part.source)
     found = {wanted.stream: booked}
     if (booked.window_revision < 0).any():
@@ -260,3 +267,21 @@ def _change(part: Slice, found: Sequence[Revision]) -> MonthChange:
         after_kgco2e=sum(record.after.kgco2e for record in records),
         factors=tuple(f"{factor.id} {factor.version}" for factor in factors),
     )
+
+
+def _by_month(changes: Iterable[MonthChange]) -> list[MonthChange]:
+    """The changes of each source and month together."""
+    months: dict[tuple[str, str], list[MonthChange]] = {}
+    for change in changes:
+        months.setdefault((change.source, change.month), []).append(change)
+    return [
+        MonthChange(
+            source=source,
+            month=month,
+            windows=sum(part.windows for part in parts),
+            before_kgco2e=sum(part.before_kgco2e for part in parts),
+            after_kgco2e=sum(part.after_kgco2e for part in parts),
+            factors=tuple(dict.fromkeys(name for part in parts for name in part.factors)),
+        )
+        for (source, month), parts in months.items()
+    ]
