@@ -41,6 +41,7 @@ COMMANDS = {
     "doctor": ("agent.cli.doctor", "doctor", "Check this machine: ports, clock, disk, broker."),
     "calc": ("agent.cli.calc", "calc", "Compute an inventory file, every factor with its source."),
     "fill": ("agent.cli.fill", "fill", "Fill the gaps of a table, and say how sure each value is."),
+    "gaps": ("agent.cli.gaps", "gaps", "List gaps: how they were filled, and how sure that is."),
     "factors": ("agent.cli.factors", "factors", "List, show, compare and import factors."),
     "meter": ("agent.cli.meter", "meter", "Declare a replaced meter, repair a reading."),
     "db": ("agent.cli.db", "db", "Query and export a gateway's database, read-only."),

@@ -10,8 +10,10 @@ from agent.book.completeness import booked_times
 from agent.book.ports import Owner, Span
 from agent.config.site import SiteConfig
 from agent.core.availability import Completeness, completeness
+from agent.core.gaps.booked import GapFill
 from agent.core.timebase import local_date, local_day, local_month
 from agent.daemon.corrections import correct
+from agent.store.gaps import GapFills
 from agent.web.quality_view import (
     CompletenessBy,
     CompletenessPeriod,
@@ -35,6 +37,10 @@ class QualityDesk:
         """Completeness by period and subject."""
         gateway = self._gateway
         return completeness_of(gateway.database.connection, gateway.owner, gateway.config, query)
+
+    async def gaps(self, from_ms: int, to_ms: int) -> Sequence[GapFill]:
+        """What became of the gaps that touch a span, by beginning and stream."""
+        return GapFills(self._gateway.database.connection).between(from_ms, to_ms)
 
     async def correct(self, fields: Mapping[str, object]) -> Corrected:
         """Book a correction in the gateway's own file, and wake the pipeline to follow it."""

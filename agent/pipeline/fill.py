@@ -184,6 +184,7 @@ class GapFilling:
             site=self._owner.site,
             gateway=self._owner.gateway,
             stream=spec.id,
+            unit=spec.unit,
             timezone=config.site.timezone,
             step_ms=step_ms,
             resolution=spec.resolution,
@@ -275,7 +276,7 @@ class GapFilling:
         GapFills(connection).keep(answer.fill, now_ms)
         if not answer.gap.closed or not drafts:
             return revised
-        event = _event(answer.fill, self._config.metered[answer.fill.stream].unit)
+        event = _event(answer.fill)
         SqliteBook(connection).add_events(self._owner, [event])
         return replace(revised, events=(*revised.events, event))
 
@@ -292,7 +293,7 @@ def _is_time(fills: GapFills, run: GapRun, now_ms: int) -> bool:
     return last_ms is None or now_ms - last_ms >= max(HOUR_MS, length_ms // AGAIN_SHARE)
 
 
-def _event(fill: GapFill, unit: str) -> Event:
+def _event(fill: GapFill) -> Event:
     """What the ledger is told of a gap that ended; its time is the end of the gap."""
     refused = fill.total is None
     return Event(
@@ -300,5 +301,5 @@ def _event(fill: GapFill, unit: str) -> Event:
         code=REFUSED_EVENT if refused else FILLED_EVENT,
         subject=fill.stream,
         severity=Severity.WARNING if refused else Severity.INFO,
-        detail=json.dumps({**fill.as_record(), "unit": unit}, ensure_ascii=False),
+        detail=json.dumps(fill.as_record(), ensure_ascii=False),
     )

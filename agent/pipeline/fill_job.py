@@ -47,6 +47,7 @@ class FillJob:
     site: str
     gateway: str
     stream: str
+    unit: str
     timezone: str
     step_ms: int
     resolution: float

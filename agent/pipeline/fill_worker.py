@@ -130,7 +130,7 @@ class _Filling:
             gap=due,
             revisions=tuple((window.start_ms, window.revision) for window in run.windows),
             drafts=tuple(Draft.of(draft) for draft in drafts),
-            fill=fill_of(run, filled, grid, closed=due.closed),
+            fill=fill_of(run, filled, grid, unit=self._job.unit, closed=due.closed),
         )
 
     def _by_balance(self, run: GapRun, gap: Gap, *, closed: bool) -> FilledGap | None:

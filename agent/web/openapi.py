@@ -174,6 +174,11 @@ ANSWERS: dict[str, tuple[type, str, tuple[str, ...]]] = {
         "Data completeness of the site's days or months that the span touches",
         ("by:completeness", "period:completeness", "from", "to"),
     ),
+    "/api/v1/gaps": (
+        quality_view.GapsAnswer,
+        "What became of the gaps that touch the span: method, interval, analogue periods",
+        ("from", "to", "limit"),
+    ),
     "/api/v1/reports": (Reports, "Months with booked emissions, newest first", ()),
 }
 

@@ -1,4 +1,4 @@
-"""`/api/v1/completeness` and `/api/v1/corrections`: how much is measured, and what was misread."""
+"""`/api/v1/completeness`, `/gaps` and `/corrections`: what is measured, estimated, misread."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from agent.web.quality_view import (
     CompletenessBy,
     CompletenessPeriod,
     CompletenessQuery,
+    GapsAnswer,
 )
 from agent.web.recent import RecentView
 from agent.web.writing import WriteRefusal, check_may_write, read_body
@@ -50,6 +51,18 @@ class QualityEndpoints:
         )
         return _json(answer)
 
+    async def gaps(self, request: Request) -> Response:
+        site = (await self.recent.snapshot()).site
+        asked = request.query_params
+        params.known_only(asked, "from", "to", "limit")
+        from_ms, to_ms = params.span(asked, site.now_ms, site_zone(site.timezone))
+        most = params.limit(asked)
+        rows = await self.recent.view.quality.gaps(from_ms, to_ms)
+        answer = GapsAnswer(
+            from_ms=from_ms, to_ms=to_ms, truncated=len(rows) > most, gaps=tuple(rows[:most])
+        )
+        return _json(answer)
+
     async def corrected(self, request: Request) -> Response:
         params.known_only(request.query_params)
         try:
@@ -67,6 +80,7 @@ class QualityEndpoints:
     def routes(self) -> Sequence[Route]:
         return (
             Route("/api/v1/completeness", self.listed),
+            Route("/api/v1/gaps", self.gaps),
             Route("/api/v1/corrections", self.corrected, methods=["POST"]),
         )
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from agent.core.availability import Completeness
+from agent.core.gaps.booked import GapFill
 
 LONGEST_DAYS = 400
 
@@ -55,11 +56,25 @@ class Corrected:
     detail: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapsAnswer:
+    """Gaps that were looked at, by beginning and stream; ``truncated``: ask for a shorter span."""
+
+    from_ms: int
+    to_ms: int
+    truncated: bool
+    gaps: tuple[GapFill, ...]
+
+
 class QualityView(Protocol):
     """Data quality as the web asks for it; every call may raise a ``TanshuError``."""
 
     async def completeness(self, query: CompletenessQuery) -> Sequence[Completeness]:
         """Completeness by period and subject."""
+        ...
+
+    async def gaps(self, from_ms: int, to_ms: int) -> Sequence[GapFill]:
+        """What became of the gaps that touch a span."""
         ...
 
     async def correct(self, fields: Mapping[str, object]) -> Corrected:

@@ -14,10 +14,12 @@ from starlette.types import ASGIApp
 
 from agent.cli.main import main
 from agent.core.availability import BookedTime, completeness
+from agent.core.gaps.booked import GapFill
 from agent.core.model import Provenance, Replacement, Sample
 from agent.daemon.assemble import assemble
 from agent.daemon.service import Gateway
 from agent.store.corrections import Corrections
+from agent.store.gaps import GapFills
 from agent.store.history import History
 from agent.web.app import create_app
 from tests.fake_clock import FakeClock
@@ -193,6 +195,29 @@ async def test_completeness_per_stream_meter_and_device(app: Starlette) -> None:
     assert {each["subject"] for each in body["periods"]} == {"da", "db"}
     assert (await ask(app, "/api/v1/completeness?by=tree"))[0] == 400
     assert (await ask(app, "/api/v1/completeness?from=0"))[0] == 400
+
+
+async def test_gaps_that_were_looked_at(app: Starlette, gateway: Gateway) -> None:
+    fill = GapFill(
+        stream="b.energy",
+        unit="kWh",
+        start_ms=AT_MS,
+        end_ms=AT_MS + 7_200_000,
+        windows=8,
+        total_known=False,
+        method="line-by-load",
+        total=20.0,
+        lower=18.0,
+        upper=22.0,
+    )
+    with gateway.database.transaction() as connection:
+        GapFills(connection).keep(fill, AT_MS)
+    status, body = await ask(app, f"/api/v1/gaps?from={AT_MS}&to={AT_MS + 1}")
+    assert status == 200
+    assert body["gaps"] == [json.loads(json.dumps(fill.as_record()))]
+    status, body = await ask(app, f"/api/v1/gaps?from={AT_MS + 7_200_000}&to={AT_MS + 9_000_000}")
+    assert body["gaps"] == []
+    assert (await ask(app, "/api/v1/gaps?stream=b.energy"))[0] == 400
 
 
 def test_a_spike_of_the_load_is_kept_as_read_and_not_counted(gateway: Gateway) -> None:

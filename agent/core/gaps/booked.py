@@ -66,7 +66,7 @@ class GapRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GapFill:
-    """What became of a gap, for those who ask why a window has its value.
+    """What became of a gap, for those who ask why a window has its value; amounts in ``unit``.
 
     ``lower`` and ``upper`` are the 90 % interval of the total, ``score_pct`` the error that its
     method had on ``calibration`` pseudo-gaps, ``matched`` the earlier periods [from, to) it leans
@@ -74,6 +74,7 @@ class GapFill:
     """
 
     stream: str
+    unit: str
     start_ms: int
     end_ms: int
     windows: int
@@ -293,7 +294,7 @@ def _within_rate(values: Floats, max_rate_per_h: float | None, step_ms: int) -> 
     return result
 
 
-def fill_of(run: GapRun, filled: FilledGap, grid: Grid, *, closed: bool) -> GapFill:
+def fill_of(run: GapRun, filled: FilledGap, grid: Grid, *, unit: str, closed: bool) -> GapFill:
     """What is told of a run that was looked at."""
 
     def time_ms(place: int) -> int:
@@ -302,6 +303,7 @@ def fill_of(run: GapRun, filled: FilledGap, grid: Grid, *, closed: bool) -> GapF
     kept = run.known_total and filled.calibration == 0
     return GapFill(
         stream=run.windows[0].stream,
+        unit=unit,
         start_ms=run.start_ms,
         end_ms=run.end_ms,
         windows=len(run.windows),
