@@ -18,11 +18,12 @@ from agent.book.ports import Owner, Span
 from agent.book.sqlite import SqliteBook
 from agent.config.site import SiteConfig
 from agent.core.adjustment import Reason
+from agent.core.counters import CounterState
 from agent.core.cut import DECIMALS, edge_ms
 from agent.core.gaps.booked import BY_REGISTER, FILLED, PROVISIONAL
 from agent.core.gaps.load import LoadSeries
 from agent.core.model import Endpoint, Event, Provenance, Severity, StreamSpec, Window
-from agent.core.streamstate import StreamState
+from agent.core.streamstate import StreamState, fold
 from agent.core.timebase import DAY_MS, HOUR_MS, iso_utc
 from agent.core.windows import SHORT_GAP_MS, Closing, close_windows
 from agent.pipeline.adjust import Cause, Revising
@@ -90,6 +91,9 @@ class Reopener:
         book = SqliteBook(connection)
         # a gap beside the hours ends there; one beside these windows must be seen whole too
         touched = self._beside(connection, spec.id, Span(from_ms=late.from_ms, to_ms=late.to_ms))
+        goes_on = late.to_ms > state.resume_ms  # the next closing goes on from what changed
+        if goes_on:
+            touched = replace(touched, to_ms=max(touched.to_ms, state.open_from_ms))
         seen = self._beside(connection, spec.id, touched)
         until_ms = min(touched.to_ms, state.open_from_ms)
         booked = {
@@ -99,7 +103,9 @@ class Reopener:
         }
         history = History(connection, self._readings)
         drafts: list[Window] = []
-        for length_ms in sorted({length_ms for _, length_ms in booked}):
+        anew: StreamState | None = None
+        lengths = {length_ms for _, length_ms in booked} | ({state.length_ms} if goes_on else set())
+        for length_ms in sorted(lengths):
             closing = _cut(history, spec, seen, until_ms, now_ms, length_ms)
             if history.damaged:  # what was booked from these readings is better than without them
                 alarms = tuple(damaged_event(*each, now_ms) for each in history.damaged)
@@ -112,10 +118,16 @@ class Reopener:
             ]
             changed = _without_reshaped(changed, booked)
             drafts += changed
-            ends = self._endpoints(connection, closing.endpoints, changed)
-            book.add_endpoints(self._owner, ends)
+            ahead = self._ahead(connection, closing.endpoints)
+            if ahead is not None:
+                book.add_endpoints(self._owner, _endpoints(closing.endpoints, changed, *ahead))
+            if goes_on and length_ms == state.length_ms and closing.state is not None:
+                anew = _resumed(state, closing.state, None if ahead is None else ahead[0])
         cause = Cause(reason=Reason.LATE, author="gateway", now_ms=now_ms)
         revised = self._revising.book(connection, drafts, cause)
+        if anew is not None:
+            anew = self._issued(book, spec.id, anew)
+            StreamStates(connection).save({spec.id: anew.to_json()})
         events = _events(spec, late, now_ms, booked, drafts)
         book.add_events(self._owner, events)
         return Closed(
@@ -141,15 +153,15 @@ class Reopener:
             to_ms=span.to_ms if after is None else after[0],
         )
 
-    def _endpoints(
-        self, connection: Connection, ends: Sequence[Endpoint], changed: Sequence[Window]
-    ) -> list[Endpoint]:
-        """The end points of changed windows that another reading gives now.
+    def _ahead(
+        self, connection: Connection, ends: Sequence[Endpoint]
+    ) -> tuple[float, Sequence[Endpoint]] | None:
+        """By how much the booked amounts are ahead of a cut's, and its end points that are booked.
 
-        A cut counts from its own first reading: the end points that both have tell by how much.
+        A cut counts from its own first reading: the end points that both have tell.
         """
-        if not ends or not changed:
-            return []
+        if not ends:
+            return None
         rows = connection.execute(
             "SELECT boundary_ms, time_ms, accumulated FROM endpoints WHERE series = ? "
             "AND boundary_ms >= ? AND boundary_ms <= ? ORDER BY id",
@@ -162,14 +174,48 @@ class Reopener:
         booked = {boundary_ms: (time_ms, amount) for boundary_ms, time_ms, amount in rows}
         known = [end for end in ends if booked.get(end.boundary_ms, (None,))[0] == end.time_ms]
         if not known:
-            return []
-        ahead = booked[known[0].boundary_ms][1] - known[0].accumulated
-        touched = {bound for window in changed for bound in (window.start_ms, window.end_ms)}
-        return [
-            replace(end, accumulated=round(end.accumulated + ahead, DECIMALS))
-            for end in ends
-            if end.boundary_ms in touched and end not in known
-        ]
+            return None
+        return booked[known[0].boundary_ms][1] - known[0].accumulated, known
+
+    def _issued(self, book: SqliteBook, stream: str, state: StreamState) -> StreamState:
+        """The state with the windows that it may still supersede, as they are booked."""
+        span = Span(from_ms=state.open_from_ms, to_ms=state.closed_to_ms)
+        windows = {
+            window.start_ms: (window.value, window.provenance)
+            for window in book.current_windows(self._owner, span, stream)
+            if window.length_ms == state.length_ms
+        }
+        return replace(state, issued=fold(windows, state.length_ms))
+
+
+def _resumed(former: StreamState, cut: StreamState, ahead: float | None) -> StreamState:
+    """Where the next closing goes on after a new cut, counting as the former state did."""
+    if ahead is None:
+        begun = former.boundary_accumulated, cut.boundary_accumulated
+        ahead = 0.0 if None in begun else (begun[0] or 0.0) - (begun[1] or 0.0)
+    anchor, boundary = cut.anchor, cut.boundary_accumulated
+    return replace(
+        cut,
+        anchor=replace(anchor, offset=anchor.offset + ahead)
+        if isinstance(anchor, CounterState)
+        else replace(anchor, accumulated=anchor.accumulated + ahead),
+        boundary_accumulated=None if boundary is None else round(boundary + ahead, DECIMALS),
+        decided_ms=former.decided_ms,
+        closed_to_ms=max(former.closed_to_ms, cut.closed_to_ms),
+        gap_opened_ms=former.gap_opened_ms,
+    )
+
+
+def _endpoints(
+    ends: Sequence[Endpoint], changed: Sequence[Window], ahead: float, known: Sequence[Endpoint]
+) -> list[Endpoint]:
+    """The end points of changed windows that another reading gives now."""
+    touched = {bound for window in changed for bound in (window.start_ms, window.end_ms)}
+    return [
+        replace(end, accumulated=round(end.accumulated + ahead, DECIMALS))
+        for end in ends
+        if end.boundary_ms in touched and end not in known
+    ]
 
 
 def _cut(

@@ -118,12 +118,13 @@ class Pipeline:
         self._recorder.flush()
         if not self._recorder.trust.trusted:
             return
-        target_ms = self._closer.due_until_ms(now_ms)
-        for step_ms in self._closer.steps(self._database.connection, target_ms):
-            yield self._close_step(step_ms, now_ms)
+        # first: a closing goes on from readings that may have changed
         for late in list(self._reopener.due(self._database.connection)):
             self._recut(late, now_ms)
             yield 0
+        target_ms = self._closer.due_until_ms(now_ms)
+        for step_ms in self._closer.steps(self._database.connection, target_ms):
+            yield self._close_step(step_ms, now_ms)
         if self._manual.is_due(self._database.connection, now_ms):
             self._take_manual(now_ms)
             yield 0

@@ -99,6 +99,7 @@ class Bench:
         self.config: SiteConfig = load_site(path)
         self.clock = clock
         self.database: Database = open_store(folder / "gw.db")
+        self.database.connection.execute("PRAGMA synchronous = OFF")  # no power cut is tried here
         self.owner = Owner(site="plant", gateway="gw")
         self.live = LiveValues()
         self.readings = Readings(self.database.connection)

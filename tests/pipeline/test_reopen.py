@@ -198,6 +198,39 @@ def test_readings_of_a_gap_that_come_a_day_late(bench: Slow) -> None:
     assert total(bench, 0, 24) == pytest.approx(2_420, abs=1e-6)
 
 
+@pytest.mark.parametrize("wrong_h", [9 + 1 / 12, 10.0, 10 + 1 / 12])
+def test_a_repair_of_what_was_just_closed_counts_once(bench: Slow, wrong_h: float) -> None:
+    """The next closing goes on from the repaired register, not from what was booked of it."""
+    bench.run(11.25, lambda hours: steady(hours) + (60 if abs(hours - wrong_h) < 0.01 else 0))
+    bench.close_due()
+    with bench.database.transaction() as connection:
+        Corrections(connection).add_repair(
+            "a.energy", MIDNIGHT_MS + round(wrong_h * HOUR_MS), steady(wrong_h), SIGNED
+        )
+    bench.close_due()
+    bench.run(4, steady)
+    assert {window.value for window in bench.current().values()} == {KWH_PER_H}
+    ends = {hour: amount for hour, (_, amount) in bench.endpoints().items()}
+    assert ends[13] - ends[11] == pytest.approx(2 * KWH_PER_H)
+
+
+def test_a_replacement_of_what_was_just_closed_counts_once(bench: Slow) -> None:
+    def register(hours: float) -> float:
+        return steady(hours) if hours <= 9 else 900_000 + KWH_PER_H * (hours - 9)
+
+    bench.run(11.25, register)
+    bench.close_due()
+    with bench.database.transaction() as connection:
+        Corrections(connection).add_replacement(
+            "a.energy",
+            Replacement(at_ms=MIDNIGHT_MS + 9 * HOUR_MS + 1, old_end=steady(9), new_start=900_000),
+            SIGNED,
+        )
+    bench.close_due()
+    bench.run(4, register)
+    assert {window.value for window in bench.current().values()} == {KWH_PER_H}
+
+
 def test_a_damaged_hour_beside_a_late_one_costs_no_booked_window(bench: Slow) -> None:
     bench.run(30, steady)
     former = bench.rows()
@@ -214,9 +247,9 @@ def test_a_damaged_hour_beside_a_late_one_costs_no_booked_window(bench: Slow) ->
 
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    late=st.sets(st.integers(12, 200), max_size=60),
-    absent=st.sets(st.integers(12, 200), max_size=60),
-    resets=st.sets(st.integers(24, 180), max_size=2),
+    late=st.sets(st.integers(12, 287), max_size=60),
+    absent=st.sets(st.integers(12, 287), max_size=60),
+    resets=st.sets(st.integers(24, 240), max_size=2),
     restart=st.booleans(),
 )
 def test_late_readings_end_in_the_windows_of_timely_ones(
@@ -248,6 +281,8 @@ def test_late_readings_end_in_the_windows_of_timely_ones(
         delayed.close()
         delayed = Slow(folder, FakeClock(MIDNIGHT_MS + DAY_MS))
     delayed.close_due()
+    for made in (timely, delayed):
+        made.run(6, lambda hours: register(round(hours * 12)))
     left, right = timely.current(), delayed.current()
     assert left.keys() == right.keys()
     for hour in left:
