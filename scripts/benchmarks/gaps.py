@@ -31,7 +31,7 @@ from agent.core.gaps.plan import Plan, scaled
 from agent.core.kernels.arrays import Floats
 
 ENVIRONMENT = "bench"
-SEED = 20_261_122
+SEED = 20_261_123
 GAPS = 100
 KALMAN_GAPS = 24
 KALMAN_LENGTHS = ("15 min", "1 h", "6 h")

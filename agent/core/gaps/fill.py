@@ -148,7 +148,7 @@ class Filler:
             total = float(_blend(plan.total, opinions).sum())
             values = _harmonised(shape, max(total, lowest * len(span)))
             spread = float(panel.sum(axis=1).std())
-            floor = plan.total_floor * len(span) / plan.kind.length
+            floor = plan.total_floor * len(span) / (plan.trial_length or plan.kind.length)
             total_half = plan.total_quantile * (spread + floor)
         if plan.calibration == 0:
             half = self._unproven_half(span, values, gap.total)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +18,8 @@ LEVEL: Final = 0.9
 PSEUDO_GAPS: Final = 64
 FEWEST: Final = 12  # with fewer pseudo-gaps nothing is chosen by them
 LEARN_DAYS: Final = 180
+APART_TRIALS: Final = 20  # a history must hold that many pseudo-gaps side by side
+LEAST_TRIAL_H: Final = 24.0  # but shorter ones tell nothing of days
 _PLACES: Final = 96  # at which a shape is compared
 _PANEL: Final = 2.0  # methods up to this many times the best error tell how far opinions differ
 _CLEARLY: Final = 0.9  # a blend must beat the rule for short gaps by that much
@@ -55,6 +57,7 @@ class Plan:
     calibration: int
     scores_pct: dict[str, float]
     conditions: tuple[str, ...] = ()
+    trial_length: int = 0
 
     def as_record(self) -> dict[str, Any]:
         """The plan as plain values for JSON."""
@@ -132,12 +135,13 @@ def learn(
     weights that judge a pseudo-gap come from pseudo-gaps of other times.
     """
     prepared = methods.prepared
-    starts = pseudo_gaps(prepared, kind.length, before, seed)
+    length = kind.length if kind.known_total else _trial_length(prepared, kind.length, before)
+    starts = pseudo_gaps(prepared, length, before, seed)
     short = kind.length * prepared.step_ms <= short_h * HOUR_MS
     fallback = _ladder(methods, kind, short=short)
     if len(starts) < FEWEST:
         return _unproven(kind, conditions, fallback)
-    trials = _try(methods, kind, starts)
+    trials = _try(methods, replace(kind, length=length), starts)
     errors, value_errors, spreads, value_spreads = _judge(trials, kind, fallback if short else ())
     floor = _FLOOR * float(errors.mean())
     value_floor = _FLOOR * float(value_errors.mean())
@@ -160,7 +164,18 @@ def learn(
         calibration=len(starts),
         scores_pct=by_method,
         conditions=conditions,
+        trial_length=length,
     )
+
+
+def _trial_length(prepared: Prepared, length: int, before: int) -> int:
+    """Length of the pseudo-gaps: that of the gap, or what a short history holds often enough.
+
+    Which method tells an amount best is much the same for one day and for three; how the shape of
+    a known total is best told is not.
+    """
+    history = min(before, prepared.days_back(LEARN_DAYS))
+    return max(1, min(length, max(prepared.intervals(LEAST_TRIAL_H), history // APART_TRIALS)))
 
 
 def _quantile(errors: Floats, spreads: Floats, floor: float) -> float:
