@@ -144,12 +144,14 @@ class SqliteManual:
         self, owner: Owner, after: int, limit: int = -1, stream: str | None = None
     ) -> list[tuple[int, ManualEntry]]:
         """All revisions in the order they were booked, from a row number on."""
-        where = f"m.id > ? AND {_OWNED}"
+        where, of = f"m.id > ? AND {_OWNED}", _FROM
         parameters: tuple[object, ...] = (after, owner.site, owner.gateway)
         if stream is not None:
             where, parameters = f"{where} AND series.name = ?", (*parameters, stream)
+        else:  # found by the booking number, so what was taken before is not read
+            of = _FROM.replace("JOIN", "CROSS JOIN")
         rows = self._connection.execute(
-            f"SELECT m.id, {_SELECTED} {_FROM} WHERE {where} ORDER BY m.id LIMIT ?",
+            f"SELECT m.id, {_SELECTED} {of} WHERE {where} ORDER BY m.id LIMIT ?",
             (*parameters, limit),
         )
         return [(int(row[0]), entry_of(row[1:])) for row in rows]

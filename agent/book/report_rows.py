@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from agent.book.factors import Factors
 from agent.book.ports import Owner, Span
 from agent.core.model import FactorRef, Provenance
 from agent.core.report.month import Month
@@ -31,10 +32,7 @@ class ReportRows:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        rows = connection.execute("SELECT id, name, version, value, unit FROM factors")
-        self._factors = {
-            row[0]: FactorRef(id=row[1], version=row[2], value=row[3], unit=row[4]) for row in rows
-        }
+        self._factors = Factors(connection)
 
     def series(self, owner: Owner, kind: str) -> dict[str, int]:
         """Numbers of an owner's streams or sources by name."""

@@ -167,10 +167,11 @@ def reviews_after(
     connection: Connection, owner: Owner, mark: int, most: int
 ) -> list[tuple[int, SignedReview]]:
     """Reviews in the order of their booking, each with the number that marks its place."""
+    # +: found by the booking number, so what is sealed is not read
     rows = connection.execute(
         "SELECT reviews.id, month, department, name, decision, note, settled, hash, reviewed_ms, "
         "reviewed_figures.figures FROM reviews JOIN reviewed_figures ON hash = reviews.figures "
-        "WHERE site = ? AND gateway = ? AND reviews.id > ? ORDER BY reviews.id LIMIT ?",
+        "WHERE +site = ? AND +gateway = ? AND reviews.id > ? ORDER BY reviews.id LIMIT ?",
         (owner.site, owner.gateway, mark, most),
     )
     return [

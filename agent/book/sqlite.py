@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from agent.book.factors import Factors
 from agent.book.ports import EmissionSum, Owner, Span
 from agent.book.spread import LONGEST_MS, spread_sums, summed
 from agent.core.model import (
@@ -190,7 +191,7 @@ class SqliteBook:
     ) -> Sequence[Emission]:
         """The highest revision of each emission that starts in the span, by time and source."""
         where, parameters = self._scope(owner, "source", span, source)
-        factors = self._factors()
+        factors = Factors(self._connection)
         rows = self._connection.execute(
             f"SELECT series.name, {EMISSION_COLUMNS}, max(revision) FROM series "
             f"CROSS JOIN emissions ON series.id = emissions.series WHERE {where} "
@@ -274,7 +275,7 @@ class SqliteBook:
 
     def emissions_after(self, owner: Owner, after: int, limit: int) -> list[tuple[int, Emission]]:
         """All revisions in the order they were booked, without those of recalculations."""
-        factors = self._factors()
+        factors = Factors(self._connection)
         rows = self._connection.execute(
             f"SELECT emissions.id, series.name, {EMISSION_COLUMNS} FROM emissions "
             "CROSS JOIN series ON series.id = emissions.series WHERE emissions.id > ? "
@@ -397,12 +398,6 @@ class SqliteBook:
             {"series": self.number(owner, "source", source), "factor": number},
         ).fetchone()
         return None if row[0] is None else Span(from_ms=row[0], to_ms=row[1] + 1)
-
-    def _factors(self) -> dict[int, FactorRef]:
-        rows = self._connection.execute("SELECT id, name, version, value, unit FROM factors")
-        return {
-            row[0]: FactorRef(id=row[1], version=row[2], value=row[3], unit=row[4]) for row in rows
-        }
 
     @staticmethod
     def _scope(

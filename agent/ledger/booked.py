@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.book.activity import SqliteActivity
+from agent.book.factors import Factors
 from agent.book.manual import SqliteManual
 from agent.book.ports import Owner
 from agent.book.sqlite import EMISSION_COLUMNS, WINDOW_COLUMNS, emission_of, window_of
 from agent.core.activity import ActivityEntry
 from agent.core.manual import ManualEntry
-from agent.core.model import Emission, Endpoint, FactorRef, Window
+from agent.core.model import Emission, Endpoint, Window
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -26,7 +27,7 @@ class Booked:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._factors: dict[int, FactorRef] = {}
+        self._factors = Factors(connection)
 
     def find(self, owner: Owner, record: Keyed) -> tuple[int | None, Keyed] | None:
         """Row number and content booked under the record's key.
@@ -59,11 +60,7 @@ class Booked:
             f"JOIN series ON series.id = emissions.series WHERE {KEY}",
             (*_series(owner, "source", record.source), *_key(record)),
         ).fetchone()
-        if row is None:
-            return None
-        if row[12] not in self._factors:
-            self._load_factors()
-        return row[0], emission_of(row[1:], self._factors)
+        return None if row is None else (row[0], emission_of(row[1:], self._factors))
 
     def _endpoint(self, owner: Owner, record: Endpoint) -> tuple[int, Endpoint] | None:
         row = self._connection.execute(
@@ -81,12 +78,6 @@ class Booked:
             register=row[1],
             accumulated=row[2],
         )
-
-    def _load_factors(self) -> None:
-        rows = self._connection.execute("SELECT id, name, version, value, unit FROM factors")
-        self._factors = {
-            row[0]: FactorRef(id=row[1], version=row[2], value=row[3], unit=row[4]) for row in rows
-        }
 
 
 def _series(owner: Owner, kind: str, name: str) -> tuple[str, str, str, str]:

@@ -82,7 +82,6 @@ class Intake:
         self._clock = clock
         self._storage = LedgerStorage(database.connection)
         self._book = SqliteBook(database.connection)
-        self._booked = Booked(database.connection)
 
     def take(self, deliveries: Sequence[Delivery]) -> Outcome:
         """Verify and commit a round of deliveries, and read the receipts they deserve.
@@ -230,8 +229,9 @@ class Intake:
         keyed: list[Keyed] = [*windows, *emissions, *endpoints, *activity, *manual]
         if added == len(keyed):
             return
+        booked = Booked(self._database.connection)  # of this transaction: numbers may be taken back
         for record in keyed:
-            found = self._booked.find(owner, record)
+            found = booked.find(owner, record)
             if found is None or found[1] != record:
                 self._alarm(
                     "ledger.conflict",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agent.book.activity import SqliteActivity
 from agent.book.database import (
     BOOK_MIGRATIONS,
     Database,
@@ -14,7 +17,10 @@ from agent.book.database import (
     schema_text,
     split_statements,
 )
+from agent.book.manual import SqliteManual
 from agent.book.ports import Owner, Span
+from agent.book.recalculations import emissions_and_recalculations_after
+from agent.book.reviews import reviews_after
 from agent.book.sqlite import SqliteBook
 from agent.core.errors import StoreError
 from agent.core.model import Emission, Endpoint, Event, FactorRef, Provenance, Severity, Window
@@ -202,3 +208,34 @@ def test_a_record_longer_than_the_buckets_counts_in_each_by_time(database: Datab
     whole = book.emission_sums(OWNER, ALL, 100 * hour_ms, periodic=["month"])
     assert [one.kgco2e for one in whole if one.source == "month"] == [72.1]
     assert [one.spread_kgco2e for one in whole if one.source == "month"] == [0.0]
+
+
+def test_what_is_sealed_is_not_read_again(tmp_path: Path) -> None:
+    database = Database(tmp_path / "book.db", BOOK_MIGRATIONS)
+    plans: list[str] = []
+
+    class Explained:
+        """The connection, which notes how each query is answered."""
+
+        def execute(self, query: str, parameters: object = ()) -> object:
+            rows = database.connection.execute(f"EXPLAIN QUERY PLAN {query}", parameters)  # type: ignore[arg-type]
+            plans.extend(row[3] for row in rows)
+            return database.connection.execute(query, parameters)  # type: ignore[arg-type]
+
+    connection: Any = Explained()
+    book = SqliteBook(connection)
+    for after in (
+        book.windows_after,
+        book.emissions_after,
+        book.endpoints_after,
+        book.events_after,
+        SqliteActivity(connection).activity_after,
+        SqliteManual(connection).entered_after,
+        partial(reviews_after, connection),
+        partial(emissions_and_recalculations_after, connection),
+    ):
+        plans.clear()
+        assert after(OWNER, 0, 10) == []
+        assert "id>?" in plans[0], plans
+        assert not any("TEMP B-TREE" in step for step in plans), plans
+    database.close()
