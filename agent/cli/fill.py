@@ -16,6 +16,7 @@ from agent.core.errors import UsageError
 
 if TYPE_CHECKING:
     from agent.cli.fill_table import Table
+    from agent.core.gaps.conservative import SubstitutionRule
     from agent.core.gaps.filled import FilledGap, Rules
 
 _UNITS_H = {"s": 1 / 3600, "m": 1 / 60, "min": 1 / 60, "h": 1.0, "d": 24.0}
@@ -48,8 +49,8 @@ RATE = "rate"
 @click.option("--zone", help="Clock by which the plant works, as Asia/Shanghai.")
 @click.option(
     "--substitute",
-    type=click.Choice(["mean-2sd", "before-after", "maximum"]),
-    help="Conservative rule for gaps that no method may fill; default: leave them empty.",
+    metavar="RULE",
+    help="Conservative rule for gaps that no method may fill, as eu-mrr-45; default: none.",
 )
 @json_option
 def fill(
@@ -68,7 +69,7 @@ def fill(
     maintenance (1 = stopped); any other column is an operating condition.
     """
     from agent.cli.fill_table import read_table
-    from agent.core.gaps.filled import Rules, Substitute
+    from agent.core.gaps.filled import Rules
 
     if not file.is_file():
         raise UsageError("there is no such file", where=str(file), hint="check the path")
@@ -78,7 +79,7 @@ def fill(
     rules = Rules(
         short_h=_hours(short),
         seed=seed,
-        substitute=None if substitute is None else Substitute(substitute),
+        substitute=_rule(substitute),
     )
     hours = table.series.step_ms / 3_600_000 if kind == RATE else 1.0
     results = fill_table(table, rules, hours)
@@ -131,6 +132,15 @@ def _hours(text: str) -> float:
     if match is None:
         raise UsageError(f"not a duration: {text!r}", where="--short", hint="write 2h or 90min")
     return float(match[1]) * _UNITS_H[match[2]]
+
+
+def _rule(name: str | None) -> SubstitutionRule | None:
+    from agent.config.substitution import SubstitutionNotFound, substitution_named
+
+    try:
+        return None if name is None else substitution_named(name)
+    except SubstitutionNotFound as error:
+        raise UsageError(error.what, where="--substitute", hint=error.hint) from error
 
 
 def _zone(name: str | None) -> Any:

@@ -196,7 +196,8 @@ def test_a_bad_table_is_refused_with_line_and_column(
 
 
 @pytest.mark.parametrize(
-    "options", [["--short", "soon"], ["--seed", "-1"], ["--zone", "Mars/Base"]]
+    "options",
+    [["--short", "soon"], ["--seed", "-1"], ["--zone", "Mars/Base"], ["--substitute", "none-such"]],
 )
 def test_options_that_mean_nothing_are_refused(options: list[str], tmp_path: Path) -> None:
     source = tmp_path / "in.csv"

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from plants import MONDAY_MS, PER_DAY, plant, truth
 
+from agent.config.substitution import all_substitutions
+from agent.core.gaps.conservative import SubstitutionRule
 from agent.core.gaps.fill import Filler
-from agent.core.gaps.filled import FilledGap, Gap, Rules, Substitute
+from agent.core.gaps.filled import FilledGap, Gap, Rules
 from agent.core.gaps.series import Series
 from agent.core.model import Provenance
 
@@ -129,14 +131,15 @@ def test_a_known_total_is_allocated_even_under_a_new_condition() -> None:
     assert result.total == 500.0
 
 
-@pytest.mark.parametrize("rule", list(Substitute))
-def test_the_conservative_rule_stands_only_where_it_was_asked_for(rule: Substitute) -> None:
+@pytest.mark.parametrize("rule", all_substitutions(), ids=lambda rule: rule.id)
+def test_the_conservative_rule_stands_only_where_it_was_asked_for(rule: SubstitutionRule) -> None:
     gap = Gap(first=2 * PER_DAY, end=4 * PER_DAY)
     series = plant(days=6, gap=(gap.first, gap.end))
     assert fill(series, gap).total is None
     result = fill(series, gap, Rules(substitute=rule))
-    assert result.method == f"substitute:{rule}"
+    assert result.method == f"substitute-{rule.id}"
     assert result.total is not None
+    assert result.total > 0.0
     assert result.reason
 
 

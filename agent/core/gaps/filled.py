@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
 
+from agent.core.gaps.conservative import SubstitutionRule
 from agent.core.gaps.series import Span
 from agent.core.kernels.arrays import Floats
 from agent.core.model import Provenance
@@ -17,21 +17,14 @@ DECIMALS: Final = 6
 SHORT_H: Final = 2.0
 
 
-class Substitute(StrEnum):
-    """Conservative rules for a gap that no method may fill; never used unless asked for."""
-
-    MEAN_2SD = "mean-2sd"  # mean plus twice the standard deviation (EU MRR, Article 45(3))
-    BEFORE_AFTER = "before-after"  # mean of the hour before and after (40 CFR 98.35)
-    MAXIMUM = "maximum"  # the greatest value of the last 30 days (40 CFR 75.33, below 80 %)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What a user decides: up to which length a gap is short, the seed, the substitute."""
+    """What a user decides: up to which length a gap is short, the seed, and the conservative rule
+    for gaps that no method may fill."""
 
     short_h: float = SHORT_H
     seed: int = 0
-    substitute: Substitute | None = None
+    substitute: SubstitutionRule | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

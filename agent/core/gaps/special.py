@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from agent.core.gaps.filled import FilledGap, Gap, Rules, Substitute, finished, left_open
+from agent.core.gaps.conservative import SubstitutionRule, substitute
+from agent.core.gaps.filled import FilledGap, Gap, Rules, finished, left_open
 from agent.core.gaps.methods import MONTH_H
 from agent.core.gaps.series import UNKNOWN, Prepared, Series, Span
 from agent.core.kernels.arrays import Floats, Mask
@@ -17,6 +18,7 @@ from agent.core.timebase import HOUR_MS
 LEVEL: Final = 0.9
 FEWEST: Final = 12
 _LOOK_BACK_DAYS: Final = 30
+_AVAILABILITY_DAYS: Final = 365
 _BEYOND: Final = 0.1  # of the seen range of a quantity: further off, a condition is new
 NEW_SHARE: Final = 0.05  # of a gap that may run under a new condition
 _HISTORY: Final = 3  # times its length must have been measured before a longer gap
@@ -98,8 +100,9 @@ def by_check_meter(series: Series, prepared: Prepared, gap: Gap, span: Span) -> 
 
 def substituted(series: Series, gap: Gap, span: Span, rules: Rules, reason: str) -> FilledGap:
     """The conservative rule where one is asked for, else no value at all."""
-    value = _substitute(series, span, rules.substitute)
-    if value is None:
+    rule = rules.substitute
+    value = None if rule is None else _by_hours(series, span, rule)
+    if rule is None or value is None:
         return left_open(gap, span, reason)
     return finished(
         gap,
@@ -107,27 +110,30 @@ def substituted(series: Series, gap: Gap, span: Span, rules: Rules, reason: str)
         np.full(len(span), value),
         half=None,
         total_half=None,
-        method=f"substitute:{rules.substitute}",
+        method=f"substitute-{rule.id}",
         lowest=-np.inf,
         reason=reason,
     )
 
 
-def _substitute(series: Series, span: Span, rule: Substitute | None) -> float | None:
-    if rule is None:
-        return None
-    values = series.values
-    hour = max(1, round(HOUR_MS / series.step_ms))
-    if rule is Substitute.BEFORE_AFTER:
-        edges = (values[max(0, span.first - hour) : span.first], values[span.end :][:hour])
-        near = _finite(np.concatenate(edges))
-        return float(near.mean()) if len(near) else None
-    month = _finite(values[max(0, span.first - _LOOK_BACK_DAYS * 24 * hour) : span.first])
-    if not len(month):
-        return None
-    if rule is Substitute.MAXIMUM:
-        return float(month.max())
-    return float(month.mean() + 2.0 * month.std())
+def _by_hours(series: Series, span: Span, rule: SubstitutionRule) -> float | None:
+    """The value per interval that a rule gives, from the mean values of the hours before a gap."""
+    size = max(1, round(HOUR_MS / series.step_ms))
+    past = series.values[span.first % size : span.first].reshape(-1, size)
+    past = past[-_AVAILABILITY_DAYS * 24 :]
+    hours = past.mean(axis=1)[np.isfinite(past).all(axis=1)]
+    near = (series.values[max(0, span.first - size) : span.first], series.values[span.end :][:size])
+    before, after = (_finite(values) for values in near)
+    found = substitute(
+        rule,
+        gap_h=len(span) * series.step_ms / HOUR_MS,
+        before=float(before.mean()) if len(before) else None,
+        after=float(after.mean()) if len(after) else None,
+        look_back=hours,
+        availability_pct=100.0 * len(hours) / max(1, len(past)),
+        max_rate_per_h=None,
+    )
+    return None if found is None else found.rate_per_h
 
 
 def stop_values(series: Series, before: int) -> Floats:
