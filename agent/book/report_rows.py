@@ -95,6 +95,7 @@ class ReportRows:
                 coverage=row[5],
                 lower=row[6],
                 upper=row[7],
+                revision=row[8],
             )
 
     def booked(self, series: int, span: Span) -> BookedTime | None:

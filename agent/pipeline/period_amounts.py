@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agent.book.activity import SqliteActivity
 from agent.book.ports import Owner, Span
+from agent.book.report_rows import ReportRows
 from agent.book.sqlite import SqliteBook
 from agent.config.period_inventory import Part, Supply
 from agent.config.site import Feed, PeriodSource, SiteConfig
@@ -17,6 +19,7 @@ from agent.core.activity import ActivityEntry, ActivityKind, slug
 from agent.core.activity_sums import amounts, mean_contents, stock_changes
 from agent.core.model import Provenance
 from agent.core.report.model import NINETY_OF_NINETY_FIVE
+from agent.core.report.sums import WindowRow
 from agent.core.timebase import HOUR_MS
 
 if TYPE_CHECKING:
@@ -46,7 +49,7 @@ class PeriodAmounts:
     """Reads the book for period sources."""
 
     def __init__(self, connection: Connection, config: SiteConfig, owner: Owner) -> None:
-        self._book = SqliteBook(connection)
+        self._connection = connection
         self._activity = SqliteActivity(connection)
         self._config = config
         self._owner = owner
@@ -63,18 +66,25 @@ class PeriodAmounts:
 
     def _add_stream(self, gathered: Gathered, plan: PeriodSource, feed: Feed, span: Span) -> None:
         """The sum of a stream's windows; time without a value leaves no sum."""
-        windows = self._book.current_windows(self._owner, span, feed.stream)
-        known = [window for window in windows if window.value is not None]
-        missing_ms = span.to_ms - span.from_ms - sum(window.length_ms for window in known)
-        gathered.used(feed.stream, sum(window.revision for window in windows))
+        values, guessed, halves = array("d"), array("d"), array("d")
+        known_ms = revisions = 0
+        for window in self._windows(feed.stream, span):  # a month may have half a million
+            revisions += window.revision
+            if window.value is None:
+                continue
+            known_ms += window.length_ms
+            values.append(window.value)
+            if window.provenance is Provenance.ESTIMATED:
+                guessed.append(abs(window.value))
+                halves.append(((window.upper or 0.0) - (window.lower or 0.0)) / 2)
+        gathered.used(feed.stream, revisions)
+        missing_ms = span.to_ms - span.from_ms - known_ms
         if missing_ms > 0:
             gathered.lacking.append(f"{feed.stream} has no value for {missing_ms / HOUR_MS:.6g} h")
             return
-        total = math.fsum(window.value or 0.0 for window in known)
-        guessed = [window for window in known if window.provenance is Provenance.ESTIMATED]
-        share = math.fsum(abs(window.value or 0.0) for window in guessed)
-        gross = math.fsum(abs(window.value or 0.0) for window in known)
-        half_90 = math.fsum(((one.upper or 0.0) - (one.lower or 0.0)) / 2 for one in guessed)
+        total, share = math.fsum(values), math.fsum(guessed)
+        gross = math.fsum(map(abs, values))
+        half_90 = math.fsum(halves)
         gap_pct = half_90 / NINETY_OF_NINETY_FIVE / gross * 100 if gross else 0.0
         unit, meter = self._config.streams[feed.stream].unit, feed.stream.partition(".")[0]
         self._add(
@@ -87,6 +97,10 @@ class PeriodAmounts:
             uncertainty_pct=math.hypot(plan.uncertainty_pct[feed.stream], gap_pct),
             group=meter if meter in self._config.meters else feed.stream,
         )
+
+    def _windows(self, stream: str, span: Span) -> Iterator[WindowRow]:
+        number = SqliteBook(self._connection).number(self._owner, "stream", stream)
+        return iter(()) if number is None else ReportRows(self._connection).windows(number, span)
 
     def _add_entries(self, gathered: Gathered, plan: PeriodSource, feed: Feed, span: Span) -> None:
         """The entries of a series in the period, by composition."""

@@ -53,6 +53,7 @@ class WindowRow:
     coverage: float
     lower: float | None
     upper: float | None
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
