@@ -11,8 +11,9 @@ from agent.config.factor_rows import Grid, Named
 from agent.config.factors import FactorNotFound, Library, library
 from agent.config.rules import Rules, rules_named
 from agent.config.site import SiteConfig
-from agent.config.source_factor import KG_PER_T, NM3_PER_UNIT, USER
+from agent.config.source_factor import KG_PER_T, USER
 from agent.config.standard_coal import period_coal, stream_coal
+from agent.core.carbon.amounts import convert_amount
 from agent.core.checks.plausibility import Benchmark, FactorDefault
 from agent.core.model import FactorRef, GasRates
 from agent.core.report.model import (
@@ -22,6 +23,7 @@ from agent.core.report.model import (
     SourcePlace,
     StreamPlace,
 )
+from agent.core.units import UnitError
 
 CEMS = "cems"
 COMPUTED = "computed"  # from a composition or an equation of the site's own
@@ -294,18 +296,18 @@ def _defaults(
         try:
             if section.kind == "fuel" and section.fuel is not None:
                 fuel, origin = known.fuel(section.fuel, rules)
-                scale = KG_PER_T if fuel.unit == "t" else KG_PER_T / NM3_PER_UNIT
-                value = fuel.tco2_per_unit * scale
+                value = fuel.tco2_per_unit * KG_PER_T * convert_amount(1.0, unit, fuel.unit)
             elif section.kind == "electricity":
                 choice = known.grid(section.region or rules.grid_region, section.year)
-                value, origin = choice.row.kgco2_per_kwh, choice.set
+                value = choice.row.kgco2_per_kwh * convert_amount(1.0, unit, "kWh")
+                origin = choice.set
             elif section.kind == "heat":
                 heat, origin = known.heat(rules)
-                value = heat.tco2_per_gj * KG_PER_T
+                value = heat.tco2_per_gj * KG_PER_T * convert_amount(1.0, unit, "GJ")
             else:
                 continue
-        except FactorNotFound:
-            continue  # the site's own factor is all there is
+        except (FactorNotFound, UnitError):
+            continue  # the site's own factor is all there is, or steam is metered by its mass
         document = f"{origin.standard} · {origin.table}".strip(" ·")
         yield (
             plan.id,

@@ -277,3 +277,17 @@ def test_faulty_sector_values_are_all_named(tmp_path: Path) -> None:
 def test_an_exact_default_is_within_its_range(booked: BookedSite) -> None:
     booked.book(value=measured)
     assert found(booked.report(), FindingCode.SECTOR) == []
+
+
+def test_the_default_of_a_source_is_in_the_unit_of_its_stream(tmp_path: Path) -> None:
+    config = site_with(
+        tmp_path,
+        '[[source]]\nid = "steam"\ndevice = "d"\nkind = "heat"\nstream = "m.mass"\nfactor = 0.1\n'
+        "steam = { pressure_mpa = 1.0, temperature_c = 300 }\n"
+        '[[source]]\nid = "coal"\ndevice = "d"\nkind = "fuel"\nfuel = "烟煤"\nstream = "m.mass"\n'
+        "carbon_per_unit = 0.55\n",
+    )
+    defaults = report_reference(config).defaults
+    assert set(defaults) == {"coal"}  # of heat the library has a factor per GJ, not per t of steam
+    assert defaults["coal"].unit == config.sources["coal"].factor.unit == "kgCO2e/t"
+    assert defaults["coal"].value == pytest.approx(config.sources["coal"].factor.value, rel=0.3)
