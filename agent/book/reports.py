@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from agent.book.activity import SqliteActivity
 from agent.book.adjustments import adjustments_of
+from agent.book.filled_gaps import FilledGaps, filled_gaps
 from agent.book.ports import Owner, Span
 from agent.book.report_rows import ReportRows
 from agent.book.report_series import Series, labelled_series, placed_sources, placed_streams
@@ -90,7 +91,8 @@ def month_report(
     stream_series = labelled_series(rows, owners, "stream")
     source_series = labelled_series(rows, owners, "source")
     places = placed_sources(site, stream_series, source_series)
-    streams = dict(_streams(rows, placed_streams(site, stream_series), span))
+    gaps = filled_gaps(connection, owners, span)
+    streams = dict(_streams(rows, placed_streams(site, stream_series), span, gaps))
     sums = dict(_source_sums(rows, source_series, span, zone))
     apart = {place.id for place in places if not place.counted}
     compared = [series for series in source_series if series.label not in apart]
@@ -133,12 +135,19 @@ def _balance_events(connection: Connection, owners: Sequence[Owner], span: Span)
 
 
 def _streams(
-    rows: ReportRows, placed: Iterable[tuple[StreamPlace, Series | None]], span: Span
+    rows: ReportRows,
+    placed: Iterable[tuple[StreamPlace, Series | None]],
+    span: Span,
+    gaps: FilledGaps,
 ) -> Iterator[tuple[str, StreamSum]]:
     """Every configured stream, also one without a window."""
     for place, series in placed:
-        windows = rows.windows(series.number, span) if series is not None else iter(())
-        yield place.id, sum_stream(place, windows, (span.from_ms, span.to_ms))
+        bounds = (span.from_ms, span.to_ms)
+        if series is None:
+            yield place.id, sum_stream(place, (), bounds)
+            continue
+        own = gaps.get((series.gateway, series.name), ())
+        yield place.id, sum_stream(place, rows.windows(series.number, span), bounds, own)
 
 
 def _source_sums(

@@ -10,7 +10,6 @@ most once an hour, and anew when it has ended.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +26,15 @@ from agent.book.touched import methods_after, number_before, read_times
 from agent.config.site import SiteConfig
 from agent.core.adjustment import Reason
 from agent.core.errors import StoreError
-from agent.core.gaps.booked import OF_THE_CUT, SHORT_GAP, GapFill, GapRun, gap_runs
+from agent.core.gaps.booked import (
+    FILLED_EVENT,
+    OF_THE_CUT,
+    REFUSED_EVENT,
+    SHORT_GAP,
+    GapFill,
+    GapRun,
+    gap_runs,
+)
 from agent.core.gaps.series import EDGE_H
 from agent.core.model import Event, Severity, StreamSpec, Window
 from agent.core.ports import Clock
@@ -57,8 +64,6 @@ LOOK_EVERY_S: Final = 60.0
 LONGEST_S: Final = 900.0  # that filling one stream's gaps may take
 AGAIN_SHARE: Final = 24  # of its length: how long an open gap waits for the next estimate
 LAZY_WINDOWS: Final = 10_000  # seen without a gap before the mark is moved
-FILLED_EVENT: Final = "gap.filled"
-REFUSED_EVENT: Final = "gap.refused"
 
 
 class GapFilling:
@@ -301,5 +306,5 @@ def _event(fill: GapFill) -> Event:
         code=REFUSED_EVENT if refused else FILLED_EVENT,
         subject=fill.stream,
         severity=Severity.WARNING if refused else Severity.INFO,
-        detail=json.dumps(fill.as_record(), ensure_ascii=False),
+        detail=fill.detail,
     )

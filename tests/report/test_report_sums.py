@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.core.gaps.booked import GapFill
 from agent.core.model import FactorRef, Provenance
 from agent.core.report.figures import (
     Booked,
@@ -169,14 +170,18 @@ def test_a_mass_is_kept_to_the_milligram(kg: float) -> None:
 
 
 def window(
-    hour: int, kind: Provenance, half: float | None, value: float | None = 10.0
+    hour: int,
+    kind: Provenance,
+    half: float | None,
+    value: float | None = 10.0,
+    method: str = "",
 ) -> WindowRow:
     return WindowRow(
         start_ms=SPAN[0] + hour * HOUR_MS,
         length_ms=HOUR_MS,
         value=value,
         provenance=kind,
-        method="",
+        method=method,
         coverage=1.0,
         lower=None if half is None or value is None else value - half,
         upper=None if half is None or value is None else value + half,
@@ -202,3 +207,34 @@ def test_errors_add_within_an_estimated_gap_and_not_between_gaps() -> None:
         window(11, Provenance.MISSING, None, None),
     ]
     assert gap_half_width(rows, SPAN) == 5.0
+
+
+def filled(first: int, end: int, half: float) -> GapFill:
+    return GapFill(
+        stream="s",
+        unit="kWh",
+        start_ms=SPAN[0] + first * HOUR_MS,
+        end_ms=SPAN[0] + end * HOUR_MS,
+        windows=end - first,
+        total_known=False,
+        method="analogue",
+        total=10.0 * (end - first),
+        lower=10.0 * (end - first) - half,
+        upper=10.0 * (end - first) + half,
+    )
+
+
+def test_a_filled_gap_is_as_unsure_as_its_total() -> None:
+    """The windows of a gap share one error: found for the whole gap, it is less than their sum."""
+    rows = [
+        *(window(hour, Provenance.ESTIMATED, 3.0, method="filled:analogue") for hour in range(10)),
+        *(window(hour, Provenance.ESTIMATED, 4.0, method="filled:line") for hour in range(10, 20)),
+        *(window(hour, Provenance.MEASURED, 0.0) for hour in range(20, 30)),
+    ]
+    gaps = [filled(0, 10, 15.0), filled(10, 20, 20.0)]
+    assert gap_half_width(rows, SPAN, gaps) == math.hypot(15.0, 20.0)
+    assert gap_half_width(rows, SPAN) == 70.0  # not known apart: they all add up
+    wide = [filled(0, 10, 1000.0), filled(10, 20, 20.0)]
+    assert gap_half_width(rows, SPAN, wide) == math.hypot(30.0, 20.0)
+    other = [*(window(hour, Provenance.ESTIMATED, 3.0, method="short-gap") for hour in range(10))]
+    assert gap_half_width(other, SPAN, gaps) == 30.0  # booked anew since

@@ -7,6 +7,7 @@ those windows become gaps of a regular series, and what was found for them windo
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +29,8 @@ OF_THE_CUT: Final = (ALLOCATED, SHORT_GAP, LONG_GAP, OPEN_GAP)
 FILLED: Final = "filled:"
 PROVISIONAL: Final = "provisional:"
 REFUSED: Final = "refused:"
+FILLED_EVENT: Final = "gap.filled"
+REFUSED_EVENT: Final = "gap.refused"
 BY_REGISTER: Final = "register:"
 
 _KNOWN: Final = (Provenance.MEASURED, Provenance.VERIFIED, Provenance.MANUAL)
@@ -98,6 +101,19 @@ class GapFill:
         """The fill that `as_record` wrote."""
         matched = tuple((int(first), int(last)) for first, last in record["matched"])
         return cls(**{**record, "matched": matched})
+
+    @property
+    def detail(self) -> str:
+        """What the event of a filled gap says, for ledger and report."""
+        return json.dumps(self.as_record(), ensure_ascii=False)
+
+    @classmethod
+    def from_detail(cls, detail: str) -> GapFill | None:
+        """The fill that an event tells of; None where a newer gateway tells it otherwise."""
+        try:
+            return cls.from_record(json.loads(detail))
+        except (ValueError, KeyError, TypeError):
+            return None
 
 
 def gap_runs(windows: Iterable[Window], read_ms: Mapping[int, int]) -> list[GapRun]:
