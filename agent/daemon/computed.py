@@ -103,7 +103,7 @@ def keep_model(
     with database.transaction() as connection:
         version = Models(connection).add(plan.id, model, since_ms=since_ms, fitted_ms=now_ms)
         if submission.again and plan.booked:
-            DerivedMarks(connection).set_again_from_ms(plan.id, since_ms)
+            DerivedMarks(connection).compute_again(plan.id, since_ms)
         detail = json.dumps(
             {
                 "version": version.version,

@@ -267,8 +267,9 @@ class Gateway:
 
 def screen_of(config: SiteConfig) -> Screen:
     """The watch over all readings that windows and estimates are made from."""
-    loads = frozenset(stream.load for stream in config.metered.values() if stream.load)
-    return Screen(config.points, loads)
+    loads = {stream.load for stream in config.metered.values() if stream.load}
+    gauges = {point for plan in config.derived for point in plan.gauges}
+    return Screen(config.points, frozenset(loads | gauges))
 
 
 def needs_restart(former: SiteConfig, config: SiteConfig) -> tuple[Fault, ...]:

@@ -31,6 +31,7 @@ from agent.pipeline.close import Closed, damaged_event, max_gap_ms
 from agent.pipeline.substitution import METHOD
 from agent.store.corrections import Corrections
 from agent.store.history import History
+from agent.store.models import DerivedMarks
 from agent.store.readings import Readings
 from agent.store.state import StreamStates
 
@@ -64,6 +65,7 @@ class Reopener:
 
     def __init__(self, config: SiteConfig, owner: Owner, readings: Readings) -> None:
         self._metered = config.metered
+        self._derived = config.derived
         self._owner = owner
         self._readings = readings
         self._revising = Revising(config, owner)
@@ -84,6 +86,8 @@ class Reopener:
         corrections.forget_late(late.stream, late.hours_ms)
         spec = self._metered.get(late.stream)
         _, text = StreamStates(connection).load().get(late.stream, (0, None))
+        if spec is None:
+            self._compute_again(connection, late)
         if spec is None or text is None:
             return Closed(until_ms=late.to_ms, windows=0, emissions=0, events=())
         spec = replace(spec, replacements=corrections.replacements().get(spec.id, ()))
@@ -136,6 +140,14 @@ class Reopener:
             emissions=revised.emissions,
             events=(*events, *revised.events),
         )
+
+    def _compute_again(self, connection: Connection, late: LateSpan) -> None:
+        """Streams that are computed from means of a point follow its readings too."""
+        known = StreamStates(connection).load()
+        for plan in self._derived:
+            if plan.booked and late.stream in plan.gauges:
+                since_ms = max(late.from_ms, known[plan.id][0])
+                DerivedMarks(connection).compute_again(plan.id, since_ms)
 
     def _beside(self, connection: Connection, stream: str, span: Span) -> Span:
         """The span widened to the nearest windows with readings in them on both sides."""

@@ -73,7 +73,8 @@ class Derivation:
         if not self._plans:
             return False
         marks, newest = DerivedMarks(connection), SqliteBook(connection).next_id("windows") - 1
-        return marks.pending() or newest > (marks.window_id() or 0)
+        asked = marks.pending().intersection(plan.id for plan in self._plans)
+        return bool(asked) or newest > (marks.window_id() or 0)
 
     def close(self, connection: Connection, until_ms: int) -> Derived:
         """Compute every window touched since the last look, in the caller's transaction."""

@@ -103,12 +103,17 @@ class DerivedMarks:
     def set_again_from_ms(self, stream: str, time_ms: int | None) -> None:
         self._set(stream, "again_from_ms", time_ms)
 
-    def pending(self) -> bool:
-        """Whether any stream is still to be computed again."""
-        row = self._connection.execute(
-            "SELECT 1 FROM derived_marks WHERE again_from_ms IS NOT NULL LIMIT 1"
-        ).fetchone()
-        return row is not None
+    def compute_again(self, stream: str, from_ms: int) -> None:
+        """Have a stream computed again from a time on, or from an earlier one that was asked."""
+        asked_ms = self.again_from_ms(stream)
+        self.set_again_from_ms(stream, from_ms if asked_ms is None else min(asked_ms, from_ms))
+
+    def pending(self) -> set[str]:
+        """The streams that are still to be computed again."""
+        rows = self._connection.execute(
+            "SELECT stream FROM derived_marks WHERE again_from_ms IS NOT NULL"
+        )
+        return {row[0] for row in rows}
 
     def keep_inputs(self, rows: Iterable[DerivedInputs]) -> None:
         """Note what revisions of computed windows were computed from."""

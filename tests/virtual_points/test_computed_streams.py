@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from agent.ledger.database import open_ledger
 from agent.ledger.intake import Delivery, Intake
 from agent.ledger.storage import LedgerStorage
 from agent.store.batches import Batches
+from agent.store.corrections import Corrections, Signed
 from agent.store.models import DerivedMarks, Models
 from tests.fake_clock import FakeClock
 from tests.pipeline.site import GRID_2023, Bench
@@ -366,3 +367,37 @@ def test_what_is_revised_outside_the_range_is_not_told_again(bench: Bench) -> No
     bench.pipeline.run_due(bench.clock.now_ms())
     assert windows(bench, "indirect.pump")[0].revision == 1
     assert len(events(bench, "indirect.out_of_domain")) == 1
+
+
+def test_a_repaired_point_changes_what_is_computed_from_its_mean(bench: Bench) -> None:
+    run(bench, 600)
+    former = windows(bench, "virtual.heat")
+    wrong_ms = former[2].start_ms + 1000
+    signed = Signed(author="Li Wei", note="", entered_ms=bench.clock.now_ms())
+    with bench.database.transaction() as connection:
+        for second in range(30):
+            Corrections(connection).add_repair("a.load", wrong_ms + 1000 * second, 30.0, signed)
+    run(bench, 60)
+    now = windows(bench, "virtual.heat")
+    changed = [w for w, old in zip(now, former, strict=False) if w.revision > old.revision]
+    assert [w.start_ms for w in changed] == [former[2].start_ms]
+    assert changed[0].value == pytest.approx(0.06, abs=0.002)
+    run(bench, 60)
+    assert windows(bench, "virtual.heat")[: len(now)] == now
+
+
+def test_a_stream_that_is_gone_is_not_awaited(bench: Bench) -> None:
+    """Asked to be computed again, then taken out of the site file."""
+    run(bench, 120)
+    with bench.database.transaction() as connection:
+        DerivedMarks(connection).compute_again("indirect.gone", START_MS)
+    pieces = bench.pipeline.pieces(bench.clock.now_ms())
+    assert len(list(islice(pieces, 100))) < 100
+
+
+def test_the_earliest_time_asked_for_is_computed_again(bench: Bench) -> None:
+    with bench.database.transaction() as connection:
+        marks = DerivedMarks(connection)
+        for from_ms in (START_MS, START_MS + 1, START_MS - 1, START_MS):
+            marks.compute_again("indirect.pump", from_ms)
+        assert marks.again_from_ms("indirect.pump") == START_MS - 1

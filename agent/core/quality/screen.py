@@ -126,13 +126,13 @@ class _Watch:
 
 
 class Screen:
-    """Judges the readings of all rates and of the gauges that are used as loads."""
+    """Judges the readings of all rates and of the gauges that something is computed from."""
 
-    def __init__(self, points: Mapping[str, PointSpec], loads: frozenset[str]) -> None:
+    def __init__(self, points: Mapping[str, PointSpec], used: frozenset[str]) -> None:
         self._watches = {
             name: _Watch(spec=spec, limits=limits_of(spec))
             for name, spec in points.items()
-            if spec.role is PointRole.RATE or (spec.role is PointRole.GAUGE and name in loads)
+            if spec.role is PointRole.RATE or (spec.role is PointRole.GAUGE and name in used)
         }
 
     def judge(self, samples: Sequence[Sample]) -> list[Doubt]:
