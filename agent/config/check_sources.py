@@ -66,6 +66,7 @@ def check_sources(draft: Draft, plans: Plans, basis: Accounting) -> dict[str, So
                 uncertainty_factor_pct=factor.uncertainty_pct,
                 former=factor.former,
                 gases=factor.gases,
+                heat_gj=factor.heat_gj,
             )
     return found
 

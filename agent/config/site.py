@@ -45,7 +45,8 @@ class SourcePlan:
     """An emission source with the factor it uses; ``factor.value`` is kgCO2e per stream unit.
 
     ``former`` are the factors before the current one, oldest first. ``gases`` splits the factor
-    by gas; without it all of it is CO2.
+    by gas; without it all of it is CO2. ``heat_gj`` is what one unit of the stream carries where
+    steam or hot water is metered by its mass.
     """
 
     section: sections.Source
@@ -53,6 +54,7 @@ class SourcePlan:
     uncertainty_factor_pct: float
     former: tuple[FormerFactor, ...] = ()
     gases: GasRates | None = None
+    heat_gj: float | None = None
 
     def factor_at(self, start_ms: int) -> FactorRef:
         """The factor that holds for a window that starts at this time."""

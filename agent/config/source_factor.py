@@ -34,6 +34,7 @@ class SourceFactor:
     uncertainty_pct: float
     former: tuple[FormerFactor, ...] = ()
     gases: GasRates | None = None
+    heat_gj: float | None = None  # in one unit of a stream that is a mass of steam or water
     taken_out: bool = False  # recovered: its share of the stream counts below 0
 
 

@@ -64,6 +64,7 @@ def stream_factor(
         return None
     factors: list[tuple[Era, FactorRef, GasRates]] = []
     uncertainty_pct, taken_out = 0.0, source.kind in _TAKEN_OUT
+    heat_gj: float | None = None
     for era in eras:
         found = _one_unit(draft, item, era, table, path, stream_unit, basis.library)
         if found is None:
@@ -72,6 +73,7 @@ def stream_factor(
         if not factors or factors[-1][1:] != (ref, gases):
             factors.append((era, ref, gases))
         uncertainty_pct = found.uncertainty_factor_pct
+        heat_gj = found.activity if source.kind == "heat" else None
     former = tuple(
         FormerFactor(until_ms=local_day(later.since, basis.zone)[0], factor=ref, gases=gases)
         for (_, ref, gases), (later, _, _) in pairwise(factors)
@@ -84,6 +86,7 @@ def stream_factor(
         uncertainty_pct=uncertainty_pct,
         former=former,
         gases=gases,
+        heat_gj=heat_gj,
         taken_out=taken_out,
     )
 

@@ -50,17 +50,10 @@ def document_of(origin: FactorSet) -> str:
 def stream_coal(
     owner: SiteConfig, plan: SourcePlan, unit: str, rules: Rules, known: Library
 ) -> CoalEquivalent | None:
-    """The coal equivalent of one unit of a source's stream; None where it carries no energy.
-
-    Of steam and hot water that are metered by mass, the heat per tonne is what the emission per
-    tonne holds of the factor per GJ.
-    """
-    section = plan.section
-    if section.kind == "heat" and unit in ("t", "kg"):
-        tco2_per_gj = section.factor or known.heat(rules)[0].tco2_per_gj
-        gj = plan.factor.value / (tco2_per_gj * KG_PER_T)
-        return _scaled(_coal(owner, section, "GJ", rules, known), gj)
-    return _coal(owner, section, unit, rules, known)
+    """The coal equivalent of one unit of a source's stream; None where it carries no energy."""
+    if plan.heat_gj is not None:
+        return _scaled(_coal(owner, plan.section, "GJ", rules, known), plan.heat_gj)
+    return _coal(owner, plan.section, unit, rules, known)
 
 
 def period_coal(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from every_kind import (
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from report_month import BookedSite
 
 from agent.book.activity import SqliteActivity
+from agent.config.report_site import report_reference
 from agent.core.activity import ActivityEntry, ActivityKind
 from agent.core.report.figures import gas_figures, period_activity
 from agent.core.report.model import NINETY_OF_NINETY_FIVE, Mass, MonthReport, kept, total_of
@@ -28,6 +30,7 @@ from agent.core.report.rounding import Line, summary
 from agent.core.report.sums import EmissionRow, spread, sum_source
 from agent.web.report.forms import rendered
 from agent.web.report_view import ReportForm
+from tests.sources.site_text import site_with
 
 
 @pytest.fixture(scope="module")
@@ -219,3 +222,25 @@ def test_a_published_total_is_rounded_once_from_its_unrounded_sources(booked: Bo
     total = sum((source.mass.kgco2e for source in sources), Decimal(0))
     assert total == Decimal("663897090")
     assert summary(sources, 3).total_tco2e == Decimal("663897.090")
+
+
+def test_steam_carries_its_heat_whatever_it_emits(tmp_path: Path) -> None:
+    factors = {
+        "bought": "",
+        "waste-heat": 'factor = 0\nevidence = "contract"\n',
+        "renegotiated": "factor = 0.1\nchanges = [{ since = 2026-07-15, factor = 0.05 }]\n",
+    }
+    config = site_with(
+        tmp_path,
+        "".join(
+            f'[[source]]\nid = "{name}"\ndevice = "d"\nkind = "heat"\nstream = "m.mass"\n{factor}'
+            "steam = { pressure_mpa = 1.0, temperature_c = 300 }\n"
+            for name, factor in factors.items()
+        ),
+    )
+    coals = [place.coal for place in report_reference(config).site.sources]
+    assert len(coals) == len(factors)
+    assert coals[0] is not None
+    assert coals == [coals[0]] * len(factors)
+    heat_gj = (3051.6 - 83.74) / 1000  # kJ/kg of such steam by IAPWS-IF97, less the feed water
+    assert coals[0].calorific_kgce == pytest.approx(heat_gj * 34.12, rel=1e-3)
