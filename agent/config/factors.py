@@ -107,9 +107,18 @@ class Library:
         return tuple(packs)
 
     def fuel(self, name: str, rules: Rules) -> tuple[Fuel, FactorSet]:
-        """The fuel with that id or name in the set that ``rules`` use."""
-        pack = self._pack("fuel", rules.fuel_set)
-        return _named(name, _of(Fuel, pack.rows), "fuel"), pack.set
+        """The fuel with that id or name in the set that ``rules`` use, else in any other."""
+        own = self._pack("fuel", rules.fuel_set)
+        others = (pack for pack in self._packs("fuel") if pack is not own)
+        for pack in (own, *others):
+            for row in _of(Fuel, pack.rows):
+                if _answers_to(row, name):
+                    return row, pack.set
+        return _named(name, _of(Fuel, own.rows), "fuel"), own.set  # raises with the nearest names
+
+    def has_fuel(self, fuel: Fuel, rules: Rules) -> bool:
+        """Whether a fuel stands in the set that ``rules`` use."""
+        return fuel in self._pack("fuel", rules.fuel_set).rows
 
     def heat(self, rules: Rules, name: str = "default") -> tuple[Heat, FactorSet]:
         """The default factor of purchased heat under ``rules``."""

@@ -7,6 +7,8 @@ from difflib import get_close_matches
 
 from agent.core.errors import Fault
 
+_NAMED = 3  # how many words a hint proposes
+
 
 class Faults:
     """The faults found so far in one file."""
@@ -52,14 +54,28 @@ def _one_line(text: str) -> str:
 
 
 def nearest(word: str, known: Iterable[str], *, otherwise: str = "") -> str:
-    """A hint that names the closest known word, or else all of them."""
+    """A hint that names the closest known words, or else all of them."""
     words = sorted(set(known))
-    close = get_close_matches(word, words, n=1, cutoff=0.6)
-    if close:
-        return f'did you mean "{close[0]}"?'
-    if otherwise:
-        return otherwise
-    return "known: " + ", ".join(words) if words else "none is defined"
+    everything = otherwise or ("known: " + ", ".join(words) if words else "none is defined")
+    close = _beginning_with(word, words) or _resembling(word, words)
+    if not close:
+        return everything
+    named = " or ".join(f'"{one}"' for one in close)
+    # a Chinese name of two characters resembles many
+    return f"did you mean {named}?" + ("" if word.isascii() else f" {everything}")
+
+
+def _beginning_with(word: str, words: list[str]) -> list[str]:
+    """Words of which only the beginning was written: anaerobic for anaerobic-reactor."""
+    found = [one for one in words if one.casefold().startswith(word.strip().casefold())]
+    return found if len(word.strip()) > 1 and len(found) <= _NAMED else []
+
+
+def _resembling(word: str, words: list[str]) -> list[str]:
+    """The word that is spelt most like it; of the short Chinese names all that are."""
+    if word.isascii():
+        return get_close_matches(word, words, n=1, cutoff=0.6)
+    return get_close_matches(word, words, n=_NAMED, cutoff=0.5)
 
 
 def render_faults(faults: Iterable[Fault]) -> str:

@@ -178,7 +178,7 @@ def _read_array(
         where = f"{path}[{item_label(element, place)}]"
         if struct is not None:
             read.append(read_table(struct, element, where, faults, fatal=fatal))
-        elif isinstance(info.item_type, inspect.StrType) and not _fits(info.item_type, element):
+        elif not _fits(info.item_type, element):
             advice = _advice(info.item_type, element)
             faults.add(where, f"{show(element)} cannot be used", advice, fatal=fatal)
             read.append(None)
@@ -187,8 +187,15 @@ def _read_array(
     return None if any(element is None for element in read) else tuple(read)
 
 
-def _fits(info: inspect.StrType, element: object) -> bool:
-    return isinstance(element, str) and re.search(info.pattern or "", element) is not None
+def _fits(info: inspect.Type, element: object) -> bool:
+    """Whether an element of an array is the text or number that it takes."""
+    if isinstance(info, inspect.StrType):
+        return isinstance(element, str) and re.search(info.pattern or "", element) is not None
+    if isinstance(info, inspect.FloatType):
+        if isinstance(element, bool) or not isinstance(element, int | float):
+            return False
+        return math.isfinite(element) and (info.ge is None or element >= info.ge)
+    return True
 
 
 def item_label(element: object, place: int) -> str:

@@ -301,3 +301,47 @@ def test_splitting_and_reordering_sources_changes_nothing(amounts: list[float], 
     split = [amounts[0] * cut, amounts[0] - amounts[0] * cut, *amounts[1:]]
     assert total(split) == pytest.approx(whole, rel=1e-12, abs=1e-9)
     assert total(list(reversed(amounts))) == whole
+
+
+def test_an_own_plants_fuel_stays_in_the_total_without_purchased_energy() -> None:
+    document = calculate(
+        '[[source]]\nid = "e"\nkind = "electricity"\npurchased_mwh = 1000\nregion = "四川"\n'
+        'year = 2022\nown_plant = { fuel = "天然气", generated_mwh = 900, efficiency = 0.45 }'
+    )
+    burnt = 900 * 3.6 / 0.45 * 0.0153 * 0.99 * 44 / 12
+    assert document["total_without_energy_tco2e"] == pytest.approx(burnt, rel=1e-12)
+    assert document["total_tco2e"] == pytest.approx(140.4 + burnt, rel=1e-12)
+
+
+def test_a_balance_is_less_sure_than_its_amounts() -> None:
+    balance = (
+        '[[source]]\nid = "b"\nkind = "carbon_balance"\n'
+        'inputs = [{ material = "x", amount = 1000, carbon_content = 0.8 }]\n'
+        'products = [{ material = "y", amount = 700, carbon_content = 0.9 }]\n'
+        "uncertainty_factor_pct = 0\n"
+    )
+    (source,) = calculate(balance)["sources"]
+    expected = 2.0 * math.hypot(800, 630) / 170
+    assert source["uncertainty_pct"] == pytest.approx(expected, rel=1e-12)
+    (stated,) = calculate(f"{balance}uncertainty_activity_pct = 3")["sources"]
+    assert stated["uncertainty_pct"] == pytest.approx(3.0, rel=1e-12)
+
+
+def test_a_fuel_that_only_another_table_has_is_taken_from_there_and_says_so() -> None:
+    (source,) = calculate(
+        '[[source]]\nid = "f"\nkind = "fuel"\nfuel = "carbide-furnace-gas"\namount = 2'
+    )["sources"]
+    assert source["tco2e"] == pytest.approx(2 * 111.19 * 0.03951 * 0.99 * 44 / 12, rel=1e-12)
+    assert "NDRC-2013" in source["warnings"][0]
+    assert source["factors"][0]["id"] == "fuel/carbide-furnace-gas@NDRC-2013"
+
+
+def test_purity_and_own_carbon_are_listed_with_their_evidence() -> None:
+    (source,) = calculate(
+        '[[source]]\nid = "b"\nkind = "carbon_balance"\nevidence = "lab 7"\n'
+        'inputs = [{ material = "x", amount = 10, carbon_content = 0.8, purity = 0.95 }]'
+    )["sources"]
+    assert [(one["id"], one["value"], one["source"]) for one in source["factors"]] == [
+        ("material/x@user", 0.8, "user: lab 7"),
+        ("material/x/purity@user", 0.95, "user: lab 7"),
+    ]

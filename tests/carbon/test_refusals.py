@@ -10,6 +10,10 @@ def _fuel(rest: str) -> str:
     return f'[[source]]\nid = "f"\nkind = "fuel"\nfuel = "diesel"\n{rest}'
 
 
+def _heat(rest: str) -> str:
+    return f'[[source]]\nid = "h"\nkind = "heat"\n{rest}'
+
+
 REFUSED = {
     "negative amount": (_fuel("amount = -1"), "source[f].amount"),
     "nan": (_fuel("amount = nan"), "source[f].amount"),
@@ -176,7 +180,39 @@ REFUSED = {
     "shares that are not 1": (
         _fuel("amount = 1\n") + '[allocation]\nmethod = "agreed"\n'
         'product = [{ id = "a", share = 0.6 }, { id = "b", share = 0.5 }]',
-        "allocation.share",
+        "allocation.product",
+    ),
+    "a product twice": (
+        _fuel("amount = 1\n") + '[allocation]\nmethod = "agreed"\nproduct = '
+        '[{ id = "a", share = 0.5 }, { id = "a", share = 0.5 }, { id = "b", share = 0.5 }]',
+        "allocation.product[a].id",
+    ),
+    "a negative deposit of the last year": (
+        '[[source]]\nid = "s"\nkind = "landfill"\ndeposits = [5, -1]\ndoc = 0.1\nk = 0.06\n'
+        'site = "managed-anaerobic"',
+        "source[s].deposits[2]",
+    ),
+    "saturated steam that is not": (
+        _heat("steam = { mass_t = 5, pressure_mpa = 5, temperature_c = 180, saturated = true }"),
+        "source[h].steam.temperature_c",
+    ),
+    "water above its critical point": (
+        _heat("hot_water = { mass_t = 5, temperature_c = 400 }"),
+        "source[h].hot_water.temperature_c",
+    ),
+    "an enthalpy of no steam": (
+        _heat("steam = { mass_t = 5, enthalpy_kj_per_kg = 9000 }"),
+        "source[h].steam.enthalpy_kj_per_kg",
+    ),
+    "no oxidation without evidence": (_fuel("amount = 1\noxidation = 0"), "source[f].oxidation"),
+    "all biogenic without evidence": (
+        _fuel("amount = 1\nbiogenic_share = 1"),
+        "source[f].biogenic_share",
+    ),
+    "everything removed without evidence": (
+        '[[source]]\nid = "n"\nkind = "nitric_acid"\ntechnology = "high-pressure"\n'
+        "output_t = 5\nremoval = 1",
+        "source[n].removal",
     ),
     "allocation without its basis": (
         _fuel("amount = 1\n") + '[allocation]\nmethod = "price"\n'
@@ -234,3 +270,19 @@ def test_separate_amounts_of_one_fuel_may_take_two_paths() -> None:
         "carbon_per_unit = 0.86\nseparate = true"
     )
     assert len(document["sources"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("fuel", "nearest"),
+    [("烟媒", "烟煤"), ("disel", "diesel"), ("petroleum", "petroleum-coke"), ("天然汽", "天然气")],
+)
+def test_an_unknown_fuel_is_refused_with_the_nearest_names(fuel: str, nearest: str) -> None:
+    (fault,) = refused(f'[[source]]\nid = "f"\nkind = "fuel"\nfuel = "{fuel}"\namount = 1')
+    assert fault.path == "source[f].fuel"
+    assert f'"{nearest}"' in fault.hint
+
+
+def test_what_makes_a_factor_zero_is_taken_with_evidence() -> None:
+    document = calculate(_fuel('amount = 1\nbiogenic_share = 1\nevidence = "supplier"'))
+    assert document["total_tco2e"] == 0
+    assert document["biogenic_tco2"] > 0

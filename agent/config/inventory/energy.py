@@ -29,6 +29,7 @@ from agent.core.carbon.fuel import (
 )
 from agent.core.carbon.heat import heat_emission_tco2, hot_water_gj, steam_gj
 from agent.core.carbon.standard_coal import tce_by_coefficient, tce_of_heat
+from agent.core.carbon.uncertainty import spread_of_difference
 from agent.core.units import UnitError
 
 _UNITS_PER_AMOUNT = {"kWh": 1000.0, "MJ": 1000.0}
@@ -38,6 +39,11 @@ def fuel_outcome(source: Fuel, work: Work) -> Outcome:
     """Burnt fuel: by calorific value and carbon, by carbon per unit, or by a factor."""
     work.key = "fuel"
     row, factor_set = work.library.fuel(source.fuel, work.rules)
+    if not work.library.has_fuel(row, work.rules):
+        work.warnings.append(
+            f"the fuel table of {work.rules.id} has no {row.name_en.lower()}: "
+            f"that of {factor_set.id} is used"
+        )
     amount = _fuel_amount(source, row, work)
     factor = _fuel_factor(source, row, factor_set, work)
     burnt = fuel_emission_tco2(amount=amount, factor_tco2_per_unit=factor)
@@ -71,7 +77,7 @@ def _fuel_factor(source: Fuel, row: FuelRow, factor_set: FactorSet, work: Work) 
     name, unit_text = f"fuel/{row.id}", f"tCO2/{row.unit}"
     refuse_other_path(source, "carbon_per_unit", "ncv", "carbon_content", "oxidation")
     if source.factor is not None:
-        return work.own(name, source.factor, unit_text, source)
+        return work.own(name, source.factor, unit_text)
     if source.carbon_per_unit is not None:
         for key in ("ncv", "carbon_content"):
             if getattr(source, key) is not None:
@@ -103,7 +109,7 @@ def _fuel_factor(source: Fuel, row: FuelRow, factor_set: FactorSet, work: Work) 
     )
     for part, value, part_unit, is_own in parts:
         if is_own:
-            work.own(f"{name}/{part}", value, part_unit, source)
+            work.own(f"{name}/{part}", value, part_unit)
         else:
             work.cite(f"{name}/{part}", value, part_unit, row, factor_set)
     return factor
@@ -138,15 +144,17 @@ def electricity_outcome(source: Electricity, work: Work) -> Outcome:
         purchased_mwh=purchased, exported_mwh=exported, factor_tco2_per_mwh=factor
     )
     tce = _electricity_tce(source, purchased - exported, work)
+    plant_tco2 = plant_tce = 0.0
     if source.own_plant is not None:
-        plant_tco2, plant_tce = _own_plant(source.own_plant, source, work)
-        tco2, tce = tco2 + plant_tco2, tce + plant_tce
+        plant_tco2, plant_tce = _own_plant(source.own_plant, work)
     return Outcome(
-        gases=Gases(tco2=tco2),
+        gases=Gases(tco2=tco2 + plant_tco2),
+        direct_tco2=plant_tco2,
         activity=purchased - exported,
         activity_unit="MWh",
+        activity_spread=spread_of_difference([purchased * factor, plant_tco2], [exported * factor]),
         uncertainty="electricity",
-        tce=tce,
+        tce=tce + plant_tce,
     )
 
 
@@ -154,7 +162,7 @@ def _grid_factor(source: Electricity, work: Work) -> float:
     if source.factor is not None:
         if any(given is not None for given in (source.region, source.year, source.basis)):
             work.warnings.append("factor is used; region, year and basis are not")
-        return work.own("grid", source.factor, "tCO2/MWh", source)
+        return work.own("grid", source.factor, "tCO2/MWh")
     region, basis = source.region or work.rules.grid_region, source.basis or work.rules.grid_basis
     choice = _grid(region, source, basis, work)
     if source.year is not None and choice.data_year < source.year:
@@ -193,7 +201,7 @@ def _electricity_tce(source: Electricity, net_mwh: float, work: Work) -> float:
     )
 
 
-def _own_plant(plant: OwnPlant, source: Electricity, work: Work) -> tuple[float, float]:
+def _own_plant(plant: OwnPlant, work: Work) -> tuple[float, float]:
     """CO2 and coal equivalent of the plant's fuel, 0 where a fuel source counts it already."""
     work.key = "own_plant.fuel"
     row, factor_set = work.library.fuel(plant.fuel, work.rules)
@@ -210,7 +218,7 @@ def _own_plant(plant: OwnPlant, source: Electricity, work: Work) -> tuple[float,
         "tCO2/MWh",
         f"3.6 / efficiency · CC · OF · 44/12 by {citation(row, factor_set)}",
     )
-    work.own("own-plant/efficiency", plant.efficiency, "1", source)
+    work.own("own-plant/efficiency", plant.efficiency, "1")
     if plant.fuel_source is not None:
         work.warnings.append(
             f"the own plant's {plant.generated_mwh:g} MWh are counted by the fuel of "
@@ -231,7 +239,7 @@ def heat_outcome(source: Heat, work: Work) -> Outcome:
     exported = source.exported_gj or 0.0
     exported += _carried_gj(source.exported_steam, source.exported_hot_water, "exported_", work)
     if source.factor is not None:
-        factor = work.own("heat", source.factor, "tCO2/GJ", source)
+        factor = work.own("heat", source.factor, "tCO2/GJ")
     else:
         row, factor_set = work.library.heat(work.rules)
         factor = work.cite(f"heat/{row.id}", row.tco2_per_gj, "tCO2/GJ", row, factor_set)
@@ -246,6 +254,7 @@ def heat_outcome(source: Heat, work: Work) -> Outcome:
         ),
         activity=purchased - exported,
         activity_unit="GJ",
+        activity_spread=spread_of_difference([purchased], [exported]),
         uncertainty="heat",
         tce=tce_by_coefficient(
             amount=purchased - exported,
@@ -261,10 +270,11 @@ def _carried_gj(steam: Steam | None, water: HotWater | None, prefix: str, work: 
         if steam is not None:
             work.key = f"{prefix}steam"
             enthalpy = _enthalpy(steam, prefix, work)
+            feed = work.rules.steam_feed_water_kj_per_kg
+            if feed:
+                work.derived(f"{prefix}steam/feed-water", feed, "kJ/kg", f"by {work.rules.id}")
             gj += steam_gj(
-                mass_t=steam.mass_t,
-                enthalpy_kj_per_kg=enthalpy,
-                feed_water_kj_per_kg=work.rules.steam_feed_water_kj_per_kg,
+                mass_t=steam.mass_t, enthalpy_kj_per_kg=enthalpy, feed_water_kj_per_kg=feed
             )
         if water is not None:
             work.key = f"{prefix}hot_water"
@@ -285,9 +295,7 @@ def _enthalpy(steam: Steam, prefix: str, work: Work) -> float:
     )
 
     if steam.enthalpy_kj_per_kg is not None:
-        return work.derived(
-            f"{prefix}steam/enthalpy@user", steam.enthalpy_kj_per_kg, "kJ/kg", "user"
-        )
+        return work.own(f"{prefix}steam/enthalpy", steam.enthalpy_kj_per_kg, "kJ/kg")
     rows, saturated_set = work.library.table(SteamSaturated)
     points = [
         SaturatedPoint(
@@ -302,7 +310,7 @@ def _enthalpy(steam: Steam, prefix: str, work: Work) -> float:
         state = saturated_state(
             points,
             pressure_mpa=steam.pressure_mpa,
-            temperature_c=steam.temperature_c if steam.pressure_mpa is None else None,
+            temperature_c=steam.temperature_c,
             physics=iapws.saturated_physics(),
         )
         origin = saturated_set.id

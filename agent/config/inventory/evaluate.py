@@ -14,7 +14,7 @@ from agent.config.inventory import energy, other, process
 from agent.config.inventory.cross import check_across
 from agent.config.inventory.read import Inventory
 from agent.config.inventory.sections import Allocation, Source
-from agent.config.inventory.work import Outcome, Work
+from agent.config.inventory.work import USER, Outcome, SourceFault, Work
 from agent.config.rules import Rules, RulesNotFound, rules_named
 from agent.core.carbon.allocation import Allocated, CoProduct, allocate, shares_sum_to_one
 from agent.core.carbon.basis import CarbonInputError, Gases, WarmingPotentials
@@ -104,10 +104,12 @@ def source_result(
     path: str, source: Source, library: Library, rules: Rules, faults: Faults
 ) -> SourceResult | None:
     """What one source emits; None, with the fault noted at its key, if it cannot be computed."""
-    work = Work(library=library, rules=rules)
+    origin = USER if source.evidence is None else f"{USER}: {source.evidence}"
+    work = Work(library=library, rules=rules, origin=origin)
     try:
         outcome = _RESOLVERS[source.kind](source, work)
         _require_possible(outcome.gases)
+        _require_evidence(source, outcome)
         activity_pct = _activity_pct(source, work)
     except (CarbonInputError, FactorNotFound, FormulaError, UnitError) as error:
         # an error of the arithmetic names its key, one of a look-up happened at the current key
@@ -130,11 +132,15 @@ def source_result(
         activity_unit=outcome.activity_unit,
         factors=tuple(work.factors),
         uncertainty_activity_pct=activity_pct,
+        activity_spread=1.0
+        if source.uncertainty_activity_pct is not None
+        else outcome.activity_spread,
         uncertainty_factor_pct=default_pct if own_pct is None else own_pct,
         activity_group=source.meter,
         factor_group=None if main is None else f"{main.id}={main.value!r}",
         tce=outcome.tce,
         biogenic_tco2=outcome.biogenic_tco2,
+        direct_tco2=outcome.direct_tco2,
         estimated_share=source.estimated_share,
         warnings=tuple(work.warnings),
     )
@@ -147,6 +153,38 @@ def _require_possible(gases: Gases) -> None:
             raise CarbonInputError(
                 f"{tonnes:g} t is more than the world emits",
                 hint="check the amounts, the factor and their units",
+            )
+
+
+_MAKES_ZERO = {  # values of a source's own by which an activity emits nothing
+    "biogenic_share": 1.0,
+    "removal": 1.0,
+    "conversion": 0.0,
+    "b0": 0.0,
+    "mcf": 0.0,
+    "carbon": 0.0,
+    "carbon_content": 0.0,
+    "carbon_fraction": 0.0,
+    "fossil_fraction": 0.0,
+    "efficiency": 0.0,
+    "doc": 0.0,
+    "doc_f": 0.0,
+    "methane_fraction": 0.0,
+    "oxidation": 0.0,
+}
+
+
+def _require_evidence(source: Source, outcome: Outcome) -> None:
+    """Refuse a part of a factor that makes it 0, as a factor of 0 is, where nothing proves it."""
+    if source.evidence is not None or outcome.activity == 0 or outcome.gases != Gases():
+        return
+    for key, value in _MAKES_ZERO.items():
+        of_landfill = key == "oxidation" and source.kind == "landfill"  # there it is of the methane
+        if getattr(source, key, None) == value and not of_landfill:
+            raise SourceFault(
+                f"{value:g} makes the factor 0, which needs evidence",
+                where=key,
+                hint='evidence = "…": a laboratory report, certificates or own records',
             )
 
 
@@ -176,6 +214,10 @@ def _allocation(
     if wanted is None:
         return None
     known = {result.id for result in results}
+    ids = [product.id for product in wanted.product]
+    for twice in sorted({one for one in ids if ids.count(one) > 1}):
+        path = f"allocation.product[{twice}].id"
+        faults.add(path, f'"{twice}" is used twice', "one line per product")
     for name in wanted.sources:
         if name not in known:
             faults.add("allocation.sources", f'there is no source "{name}"', "an id of a source")

@@ -33,7 +33,7 @@ def carbon_flows(
         made = CarbonFlow(
             amount=flow.amount * scale,
             carbon_tc_per_unit=_carbon_content(flow, where, base, work),
-            purity=flow.purity,
+            purity=_purity(flow, work),
             stock_start=flow.stock_start * scale,
             stock_end=flow.stock_end * scale,
         )
@@ -44,6 +44,12 @@ def carbon_flows(
             raise SourceFault(error.what, where=place_of_fault, hint=error.hint) from None
         flows.append(made)
     return tuple(flows)
+
+
+def _purity(flow: Flow | Intermediate, work: Work) -> float:
+    if flow.purity == 1.0:
+        return 1.0
+    return work.own(f"material/{flow.material}/purity", flow.purity, "1")
 
 
 def _is_gas(symbol: str | None) -> bool:
@@ -86,7 +92,7 @@ def _own_content(
             f"{flow.material}: {content:g} tC per unit is only possible per {_GAS_UNIT}"
         )
     unit = base if flow.unit is not None else "unit"
-    return work.derived(f"material/{flow.material}@user", content, f"tC/{unit}", "user")
+    return work.own(f"material/{flow.material}", content, f"tC/{unit}")
 
 
 def _material(name: str, work: Work) -> tuple[Named, FactorSet, float]:

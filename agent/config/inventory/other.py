@@ -50,7 +50,7 @@ def flare_outcome(source: Flare, work: Work) -> Outcome:
         raise missing("volume_1e4nm3", "or rate_1e4nm3_h and hours for an upset")
     refuse_other_path(source, "carbon", "composition", "co2_fraction", "oxidation")
     if source.factor is not None:
-        factor = work.own("flare", source.factor, f"tCO2/{_GAS_UNIT}", source)
+        factor = work.own("flare", source.factor, f"tCO2/{_GAS_UNIT}")
         emitted = source.volume_1e4nm3 * factor
     else:
         emitted = _flare_normal(source, source.volume_1e4nm3, work)
@@ -85,7 +85,7 @@ def _flare_gas(source: Flare, work: Work) -> tuple[float, float]:
         return carbon, source.composition.get("CO2", 0.0)
     if source.carbon is None:
         raise missing("carbon", "tC per 10^4Nm3, without that of CO2; or composition")
-    work.own("flare/carbon", source.carbon, f"tC/{_GAS_UNIT}", source)
+    work.own("flare/carbon", source.carbon, f"tC/{_GAS_UNIT}")
     return source.carbon, source.co2_fraction or 0.0
 
 
@@ -100,9 +100,7 @@ def _flare_upset(source: Flare, work: Work) -> Outcome:
             )
     volume = source.rate_1e4nm3_h * source.hours
     if source.factor is not None:
-        return _flared(
-            volume * work.own("flare", source.factor, f"tCO2/{_GAS_UNIT}", source), volume
-        )
+        return _flared(volume * work.own("flare", source.factor, f"tCO2/{_GAS_UNIT}"), volume)
     if source.carbon_number is None:
         number = work.rules.flare_carbon_number
         work.warnings.append(
@@ -111,7 +109,7 @@ def _flare_upset(source: Flare, work: Work) -> Outcome:
         )
         work.derived("flare/carbon-number", number, "1", f"{work.rules.id} [secondary]")
     else:
-        number = work.own("flare/carbon-number", source.carbon_number, "1", source)
+        number = work.own("flare/carbon-number", source.carbon_number, "1")
     oxidation = work.chosen("oxidation", source.oxidation, "flare-oxidation", source)
     emitted = flare_upset_tco2(
         rate_1e4nm3_per_h=source.rate_1e4nm3_h,
@@ -135,7 +133,7 @@ def wastewater_outcome(source: Wastewater, work: Work) -> Outcome:
     """CH4 of a waste-water treatment."""
     refuse_other_path(source, "b0", "mcf", "treatment")
     if source.factor is not None:
-        factor = work.own("wastewater", source.factor, "kgCH4/kgCOD", source)
+        factor = work.own("wastewater", source.factor, "kgCH4/kgCOD")
     else:
         b0 = work.chosen("b0", source.b0, "b0-cod", source)
         factor = b0 * _wastewater_mcf(source, work)
@@ -157,7 +155,7 @@ def wastewater_outcome(source: Wastewater, work: Work) -> Outcome:
 
 def _wastewater_mcf(source: Wastewater, work: Work) -> float:
     if source.mcf is not None:
-        return work.own("wastewater/mcf", source.mcf, "1", source)
+        return work.own("wastewater/mcf", source.mcf, "1")
     if source.treatment is None:
         raise missing("mcf", 'or treatment, such as "anaerobic-reactor"')
     work.key = "treatment"
@@ -171,7 +169,7 @@ def incineration_outcome(source: Incineration, work: Work) -> Outcome:
     refuse_other_path(source, "carbon_fraction", "fossil_fraction", "efficiency")
     if source.factor is not None:
         name = f"incineration/{source.waste}" if source.waste else "incineration"
-        factor = work.own(name, source.factor, "tCO2/t", source)
+        factor = work.own(name, source.factor, "tCO2/t")
     else:
         factor = _incineration_factor(source, work)
     return Outcome(
@@ -191,7 +189,7 @@ def _incineration_factor(source: Incineration, work: Work) -> float:
         row, factor_set = work.library.row(IncinerationRow, source.waste, "kind of waste")
     for key in keys:
         if values[key] is not None:
-            work.own(f"incineration/{key}", values[key], "1", source)
+            work.own(f"incineration/{key}", values[key], "1")
         elif row is not None:
             values[key] = work.cite(
                 f"incineration/{row.id}/{key}", getattr(row, key), "1", row, factor_set
@@ -221,7 +219,7 @@ def landfill_outcome(source: Landfill, work: Work) -> Outcome:
         emitted = landfill_decay_tch4(
             deposits_t=deposits,
             factor_tch4_per_t=factor,
-            decay_per_year=work.own("landfill/k", source.k, "1/a", source),
+            decay_per_year=work.own("landfill/k", source.k, "1/a"),
             oxidation=oxidation,
             recovered_tch4=source.recovered_ch4_t,
         )
@@ -246,12 +244,12 @@ def landfill_outcome(source: Landfill, work: Work) -> Outcome:
 
 def _landfill_factor(source: Landfill, work: Work) -> float:
     if source.factor is not None:
-        return work.own("landfill", source.factor, "tCH4/t", source)
+        return work.own("landfill", source.factor, "tCH4/t")
     if source.doc is None:
         raise missing("doc", "degradable carbon in tC/t, or factor in tCH4/t")
-    work.own("landfill/doc", source.doc, "tC/t", source)
+    work.own("landfill/doc", source.doc, "tC/t")
     if source.mcf is not None:
-        mcf = work.own("landfill/mcf", source.mcf, "1", source)
+        mcf = work.own("landfill/mcf", source.mcf, "1")
     elif source.site is not None:
         work.key = "site"
         row, factor_set = work.library.row(LandfillRow, source.site, "kind of landfill")
@@ -273,7 +271,7 @@ def transport_outcome(source: Transport, work: Work) -> Outcome:
     """Goods moved over a distance."""
     if source.factor is not None:
         name = f"transport/{source.mode}" if source.mode else "transport"
-        factor = work.own(name, source.factor, "kgCO2e/(t·km)", source)
+        factor = work.own(name, source.factor, "kgCO2e/(t·km)")
     elif source.mode is None:
         raise missing("mode", 'such as "heavy-diesel-truck-30t", or factor in kgCO2e/(t·km)')
     else:
@@ -304,7 +302,7 @@ def cems_outcome(source: Cems, work: Work) -> Outcome:
     refuse_other_path(source, "concentration_mg_nm3", "concentration_pct")
     if source.factor is not None:
         unit = f"t{source.gas.upper()}/{_GAS_UNIT}"
-        emitted = volume_1e4nm3 * work.own(f"cems/{source.gas}", source.factor, unit, source)
+        emitted = volume_1e4nm3 * work.own(f"cems/{source.gas}", source.factor, unit)
     else:
         if (source.concentration_mg_nm3 is None) == (source.concentration_pct is None):
             raise missing("concentration_mg_nm3", "one of it and concentration_pct, in dry gas")
@@ -344,7 +342,7 @@ def _cems_mass(source: Cems, mass_t: float) -> Outcome:
 def factor_outcome(source: Factor, work: Work) -> Outcome:
     """An amount times the file's own factor."""
     label = "CO2e" if source.gas == "co2e" else source.gas.upper()
-    factor = work.own("factor", source.factor, f"t{label}/{source.unit}", source)
+    factor = work.own("factor", source.factor, f"t{label}/{source.unit}")
     return Outcome(
         gases=gas_of(source.gas, source.amount * factor),
         activity=source.amount,

@@ -35,6 +35,7 @@ from agent.core.carbon.coke_burn import coke_burn_tco2
 from agent.core.carbon.n2o import acid_plant_tn2o
 from agent.core.carbon.reaction import reaction_factors_t_per_t, reaction_gases
 from agent.core.carbon.recovery import recovered_tco2
+from agent.core.carbon.uncertainty import spread_of_difference
 
 _GAS_UNIT = "10^4Nm3"
 
@@ -46,16 +47,23 @@ def carbon_balance_outcome(source: CarbonBalance, work: Work) -> Outcome:
     if source.factor is not None:
         return _balance_by_factor(source, work)
     inputs = carbon_flows("inputs", source.inputs, consumed_tc, work)
+    products = carbon_flows("products", source.products, produced_tc, work)
+    wastes = carbon_flows("wastes", source.wastes, produced_tc, work)
+    kept = carbon_flows("intermediates", source.intermediates, stored_tc, work)
     emitted = carbon_balance_tco2(
         inputs=inputs,
-        products=carbon_flows("products", source.products, produced_tc, work),
-        wastes=carbon_flows("wastes", source.wastes, produced_tc, work),
-        intermediates=carbon_flows("intermediates", source.intermediates, stored_tc, work),
+        products=products,
+        wastes=wastes,
+        intermediates=kept,
         recovered_tc=source.recovered_c_t,
     )
+    taken_in = [consumed_tc(flow) for flow in inputs]
+    taken_out = [produced_tc(flow) for flow in (*products, *wastes)]
+    taken_out += [*(stored_tc(flow) for flow in kept), source.recovered_c_t]
     return Outcome(
         gases=Gases(tco2=emitted),
-        activity=math.fsum(consumed_tc(flow) for flow in inputs),
+        activity=math.fsum(taken_in),
+        activity_spread=spread_of_difference(taken_in, taken_out),
         activity_unit="tC",
         uncertainty="process",
     )
@@ -68,7 +76,7 @@ def _balance_by_factor(source: CarbonBalance, work: Work) -> Outcome:
         work.amount_in("t", flow.amount + flow.stock_start - flow.stock_end, flow.unit)
         for flow in source.inputs
     )
-    factor = work.own("carbon-balance", source.factor or 0.0, "tCO2/t", source)
+    factor = work.own("carbon-balance", source.factor or 0.0, "tCO2/t")
     return Outcome(
         gases=Gases(tco2=require_amount("inputs", used) * factor),
         activity=used,
@@ -83,7 +91,7 @@ def reaction_outcome(source: Reaction, work: Work) -> Outcome:
     refuse_other_path(source, "equation", "feed")
     if source.factor is not None:
         reacted = amount * source.purity * source.conversion
-        factor = work.own("reaction", source.factor, "tCO2/t", source)
+        factor = work.own("reaction", source.factor, "tCO2/t")
         gases = Gases(tco2=reacted * factor)
     else:
         if source.equation is None:
@@ -114,7 +122,7 @@ def coke_burn_outcome(source: CokeBurn, work: Work) -> Outcome:
     amount = work.amount_in("t", source.amount, source.unit)
     refuse_other_path(source, "carbon_content", "oxidation")
     if source.factor is not None:
-        emitted = amount * work.own("coke-burn", source.factor, "tCO2/t", source)
+        emitted = amount * work.own("coke-burn", source.factor, "tCO2/t")
     else:
         carbon = work.chosen("carbon-content", source.carbon_content, "coke-carbon-content", source)
         oxidation = work.chosen("oxidation", source.oxidation, "coke-burn-oxidation", source)
@@ -161,7 +169,7 @@ def carbonate_outcome(source: Carbonate, work: Work) -> Outcome:
 
 def _carbonate_factor(source: Carbonate, name: str, work: Work) -> float:
     if source.factor is not None:
-        return work.own(f"carbonate/{name or 'own'}", source.factor, "tCO2/t", source)
+        return work.own(f"carbonate/{name or 'own'}", source.factor, "tCO2/t")
     work.key = "components" if source.components else "carbonate"
     row, factor_set = work.library.carbonate(name, work.rules)
     physical = stoichiometric_factor_tco2_per_t(row.formula)
@@ -187,7 +195,7 @@ def _acid(
     source: NitricAcid | AdipicAcid, process: Process, name: str | None, key: str, work: Work
 ) -> Outcome:
     if source.factor is not None:
-        factor = work.own(f"{process}-acid/{name or 'own'}", source.factor, "kgN2O/t", source)
+        factor = work.own(f"{process}-acid/{name or 'own'}", source.factor, "kgN2O/t")
     elif name is None:
         raise missing(key, "or factor in kg N2O/t")
     else:
@@ -208,7 +216,7 @@ def _acid(
 
 def _removal(source: NitricAcid | AdipicAcid, process: Process, work: Work) -> float:
     if source.removal is not None:
-        return work.own(f"{process}-acid/removal", source.removal, "1", source)
+        return work.own(f"{process}-acid/removal", source.removal, "1")
     if source.abatement is None:
         return 0.0
     work.key = "abatement"
@@ -219,7 +227,7 @@ def _removal(source: NitricAcid | AdipicAcid, process: Process, work: Work) -> f
 def co2_recovery_outcome(source: Co2Recovery, work: Work) -> Outcome:
     """Recovered CO2, which is negative."""
     if source.factor is not None:
-        density = work.own("co2-density", source.factor, "tCO2/10^4Nm3", source)
+        density = work.own("co2-density", source.factor, "tCO2/10^4Nm3")
     else:
         row, factor_set = work.library.parameter("co2-density")
         density = work.cite("co2-density", row.value, row.unit, row, factor_set)

@@ -218,7 +218,7 @@ class Incineration(Source, frozen=True, kw_only=True):
 class Landfill(Source, frozen=True, kw_only=True):
     amount: NotNegative | None = None
     age_years: Annotated[int, Meta(ge=0, le=200)] | None = None  # since amount was deposited
-    deposits: tuple[float, ...] = ()  # t of successive years, the last is the reported one
+    deposits: tuple[NotNegative, ...] = ()  # t of successive years, the last is the reported one
     unit: Text | None = None
     site: Text | None = None
     doc: Fraction | None = None

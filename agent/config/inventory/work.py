@@ -30,6 +30,8 @@ class Outcome:
     uncertainty: str  # which default of the rules holds for the factor
     tce: float | None = None
     biogenic_tco2: float = 0.0
+    direct_tco2: float = 0.0  # of purchased energy: the part that the site's own plant burns
+    activity_spread: float = 1.0  # activity error of the result per error of what it is made of
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,6 +40,7 @@ class Work:
 
     library: Library
     rules: Rules
+    origin: str = USER  # of what the file itself states, with its evidence
     key: str = ""  # the key whose lookup is under way, for errors that name none
     factors: list[UsedFactor] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -57,13 +60,9 @@ class Work:
         )
         return value
 
-    def own(self, factor_id: str, value: float, unit: str, source: Source) -> float:
+    def own(self, factor_id: str, value: float, unit: str) -> float:
         """Note a value of the file as used; returns it."""
-        named = USER if source.evidence is None else f"{USER}: {source.evidence}"
-        self.factors.append(
-            UsedFactor(id=f"{factor_id}@{USER}", value=value, unit=unit, source=named)
-        )
-        return value
+        return self.derived(f"{factor_id}@{USER}", value, unit, self.origin)
 
     def derived(
         self, factor_id: str, value: float, unit: str, how: str, version: str = ""
@@ -77,7 +76,7 @@ class Work:
     def chosen(self, key: str, given: float | None, parameter: str, source: Source) -> float:
         """The value of the file, or else the parameter of a guide."""
         if given is not None:
-            return self.own(f"{source.kind}/{key}", given, "1", source)
+            return self.own(f"{source.kind}/{key}", given, "1")
         row, factor_set = self.library.parameter(parameter)
         return self.cite(f"{source.kind}/{key}", row.value, row.unit, row, factor_set)
 

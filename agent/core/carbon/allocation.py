@@ -104,5 +104,5 @@ def shares_sum_to_one(shares: Mapping[str, float]) -> None:
     total = math.fsum(shares.values())
     if abs(total - 1.0) > 1e-9:
         raise CarbonInputError(
-            f"the shares sum to {total:g}, not to 1", where="share", hint="correct the shares"
+            f"the shares sum to {total:g}, not to 1", where="product", hint="correct the shares"
         )

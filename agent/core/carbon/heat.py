@@ -6,6 +6,8 @@ from agent.core.carbon.basis import CarbonInputError, difference, require_amount
 
 WATER_KJ_PER_KG_K = 4.1868
 FEED_WATER_C = 20.0
+CRITICAL_C = 373.946  # above it there is no water
+HOTTEST_STEAM_KJ_PER_KG = 4200.0  # 800 °C, the end of IAPWS-IF97 region 2, carries 4160
 FEED_WATER_KJ_PER_KG = 83.74  # enthalpy of water at 20 °C as the NDRC guides print it
 
 
@@ -33,8 +35,8 @@ def heat_emission_tco2(
 def hot_water_gj(*, mass_t: float, temperature_c: float) -> float:
     """Heat of hot water above 20 °C in GJ.
 
-    ``Q = m · (T − 20) · 4.1868 · 10⁻³`` with ``m`` in t and ``T`` in °C. A negative mass or water
-    colder than 20 °C raises ``CarbonInputError``.
+    ``Q = m · (T − 20) · 4.1868 · 10⁻³`` with ``m`` in t and ``T`` in °C. A negative mass, or water
+    colder than 20 °C or above the critical point, raises ``CarbonInputError``.
 
     Source: NDRC 2013 guide for chemical producers, equation 15 (hot water).
 
@@ -49,6 +51,12 @@ def hot_water_gj(*, mass_t: float, temperature_c: float) -> float:
             where="temperature_c",
             hint=f"a temperature from {FEED_WATER_C:g} °C",
         )
+    if temperature_c > CRITICAL_C:
+        raise CarbonInputError(
+            f"at {temperature_c} °C there is no water",
+            where="temperature_c",
+            hint="give it as steam",
+        )
     mass = require_amount("mass_t", mass_t)
     return mass * difference(temperature_c, FEED_WATER_C) * WATER_KJ_PER_KG_K * 1e-3
 
@@ -61,7 +69,7 @@ def steam_gj(
     ``Q = m · (h − h_feed) · 10⁻³`` with ``m`` in t and the enthalpies in kJ/kg. The rule set
     says which ``h_feed`` holds: 83.74 in the NDRC 2013 family, 0 in GB/T 32151.34-2024
     (equation 13); the difference is about 3 %. A negative input, or steam with less enthalpy
-    than the feed water, raises ``CarbonInputError``.
+    than the feed water or more than any steam has, raises ``CarbonInputError``.
 
     Source: NDRC 2013 guide for chemical producers, equation 15 (steam).
 
@@ -76,6 +84,12 @@ def steam_gj(
             f"{enthalpy_kj_per_kg} kJ/kg is less than feed water ({feed_water_kj_per_kg} kJ/kg)",
             where="enthalpy_kj_per_kg",
             hint="the specific enthalpy of the steam from a steam table",
+        )
+    if enthalpy_kj_per_kg > HOTTEST_STEAM_KJ_PER_KG:
+        raise CarbonInputError(
+            f"{enthalpy_kj_per_kg} kJ/kg is more than steam of 800 °C carries",
+            where="enthalpy_kj_per_kg",
+            hint="kJ per kg of steam, not per t",
         )
     mass = require_amount("mass_t", mass_t)
     return mass * difference(enthalpy_kj_per_kg, feed_water_kj_per_kg) * 1e-3

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from agent.core.carbon.basis import Gases, WarmingPotentials, combined_uncertainty_pct
 from agent.core.carbon.uncertainty import UncertainTerm, half_width, relative_pct
 
+_PURCHASED = ("electricity", "heat")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsedFactor:
@@ -35,6 +37,8 @@ class SourceResult:
     uncertainty_factor_pct: float
     activity_group: str | None = None
     factor_group: str | None = None
+    activity_spread: float = 1.0  # of a difference of amounts, which is less sure than they are
+    direct_tco2: float = 0.0  # what an own power plant burns, in a source of purchased energy
     tce: float | None = None  # energy of the source in coal equivalent; negative if exported
     biogenic_tco2: float = 0.0  # reported apart, not in the total
     estimated_share: float = 0.0
@@ -42,7 +46,21 @@ class SourceResult:
 
     @property
     def uncertainty_pct(self) -> float:
-        return combined_uncertainty_pct(self.uncertainty_activity_pct, self.uncertainty_factor_pct)
+        return combined_uncertainty_pct(self._activity_pct, self.uncertainty_factor_pct)
+
+    @property
+    def _activity_pct(self) -> float:
+        return self.uncertainty_activity_pct * self.activity_spread
+
+    def term(self, gwp: WarmingPotentials) -> UncertainTerm:
+        """What the source adds to the uncertainty of a sum, in tCO2e."""
+        return UncertainTerm(
+            value=self.gases.tco2e(gwp),
+            activity_pct=self._activity_pct,
+            factor_pct=self.uncertainty_factor_pct,
+            activity_group=self.activity_group,
+            factor_group=self.factor_group,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +109,9 @@ def totals(results: Iterable[SourceResult], gwp: WarmingPotentials) -> Totals:
         subtotal_intervals={
             kind: (value - halves[kind], value + halves[kind]) for kind, value in subtotals.items()
         },
-        tco2e_without_energy=_exact_sum(
-            (result for result in listed if result.kind not in ("electricity", "heat")), gwp
+        tco2e_without_energy=math.fsum(
+            result.direct_tco2 if result.kind in _PURCHASED else emitted[result.id]
+            for result in listed
         ),
         uncertainty_pct=relative_pct(half, total),
         lower_tco2e=total - half,
@@ -108,16 +127,7 @@ def _of_kind(results: Iterable[SourceResult], kind: str) -> list[SourceResult]:
 
 
 def _half_width(results: Iterable[SourceResult], gwp: WarmingPotentials) -> float:
-    return half_width(
-        UncertainTerm(
-            value=result.gases.tco2e(gwp),
-            activity_pct=result.uncertainty_activity_pct,
-            factor_pct=result.uncertainty_factor_pct,
-            activity_group=result.activity_group,
-            factor_group=result.factor_group,
-        )
-        for result in results
-    )
+    return half_width(result.term(gwp) for result in results)
 
 
 def _exact_sum(results: Iterable[SourceResult], gwp: WarmingPotentials) -> float:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from agent.core.carbon.basis import CarbonInputError
+from agent.core.carbon.heat import CRITICAL_C
 
 SUSPICIOUS = 0.002  # relative difference of table and physics that a warning shows
 LOWEST_STEAM_KJ_PER_KG = 2084.0  # saturated steam at the critical point: below is water
-LIQUID_LIMIT_C = 373.946  # critical temperature
+_SAME_C = 2.0  # what a pressure gauge and a thermometer may differ by
 
 Physics = Callable[[float, float], float | None]  # (pressure MPa, temperature °C) -> kJ/kg
 
@@ -55,12 +56,12 @@ def saturated_state(
 
     Linear between the rows of the table. ``physics`` gives the IAPWS-IF97 value of saturated
     steam for a cross-check; where both differ by more than 0.2 % the table value is used and a
-    warning shows both. A state outside the table, or both keys at once, raises
-    ``CarbonInputError``.
+    warning shows both. A state outside the table, no key, or a temperature at which steam of the
+    pressure is not saturated raises ``CarbonInputError``.
 
     Source: GB/T 32151.34-2024 annex C table C.4.
     """
-    if (pressure_mpa is None) == (temperature_c is None):
+    if pressure_mpa is None and temperature_c is None:
         raise CarbonInputError(
             "one of pressure_mpa and temperature_c is needed",
             where="pressure_mpa",
@@ -81,6 +82,12 @@ def saturated_state(
     enthalpy = _between(wanted, [(keys[rows.index(row)], row.enthalpy_kj_per_kg) for row in used])
     pressure = _between(wanted, [(keys[rows.index(row)], row.pressure_mpa) for row in used])
     temperature = _between(wanted, [(keys[rows.index(row)], row.temperature_c) for row in used])
+    if by_pressure and temperature_c is not None and abs(temperature_c - temperature) > _SAME_C:
+        raise CarbonInputError(
+            f"steam of {wanted:g} MPa is saturated at {temperature:.1f} °C, not {temperature_c:g}",
+            where="temperature_c",
+            hint="saturated = false for superheated steam; the pressure is absolute",
+        )
     warnings = [
         f"the standard prints {row.printed_mpa:.2f} MPa at {row.temperature_c} °C, where the "
         f"saturation pressure is {row.pressure_mpa:.2f} MPa; the row is used at "
@@ -191,7 +198,7 @@ def _along(row: Isotherm, pressure_mpa: float) -> float | None:
         (row.pressures_mpa[place], row.enthalpies_kj_per_kg[place])
         for place in range(first, upper + 1)
     ]
-    is_liquid = row.temperature_c < LIQUID_LIMIT_C and any(
+    is_liquid = row.temperature_c < CRITICAL_C and any(
         enthalpy < LOWEST_STEAM_KJ_PER_KG for _, enthalpy in points
     )
     return None if is_liquid else _between(pressure_mpa, points)

@@ -56,6 +56,24 @@ def half_width(terms: Iterable[UncertainTerm]) -> float:
     return math.hypot(*errors)
 
 
+def spread_of_difference(taken_in: Iterable[float], taken_out: Iterable[float]) -> float:
+    """How many times less sure a difference is than each of the amounts it is made of.
+
+    ``sqrt(Σ x²) / |Σ x_in − Σ x_out|`` for amounts of the same relative error, all independent;
+    1 where the difference is 0 and a relative error says nothing.
+
+    Source: IPCC 2006 volume 1 chapter 3, equation 3.2.
+
+    Example: 10 t of carbon in, 8 t out: 2 % of each is 12.8 % of the 2 t between them.
+
+    >>> round(2.0 * spread_of_difference([10.0], [8.0]), 1)
+    12.8
+    """
+    terms = [*taken_in, *(-amount for amount in taken_out)]
+    net = math.fsum(terms)
+    return math.hypot(*terms) / abs(net) if net else 1.0
+
+
 def relative_pct(half: float, total: float) -> float | None:
     """``half`` in % of the absolute total; None where the total is 0 but its error is not."""
     if half == 0:
