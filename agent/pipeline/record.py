@@ -112,7 +112,7 @@ class Recorder:
         samples, self._samples = self._samples, []
         events, self._events = self._events, []
         doubts, self._doubts = self._doubts, []
-        if not samples and not events and change is None:
+        if not samples and not events and not doubts and change is None:
             return 0
         try:
             with self._database.transaction() as connection:
@@ -122,8 +122,8 @@ class Recorder:
                 if self.trust.trusted:
                     placed = self._in_time(samples)
                     self._readings.append(placed)
-                    self._join_sealed_hours(SealedArchive(connection), placed)
                     self._readings.doubt(doubts)
+                    self._join_sealed_hours(SealedArchive(connection), placed, doubts)
                     self._note_late(Corrections(connection), placed, doubts)
                 else:
                     self._readings.append_unplaced(self._boot, samples)
@@ -139,13 +139,21 @@ class Recorder:
         self.volatile = 0
         return len(samples)
 
-    def _join_sealed_hours(self, archive: SealedArchive, samples: Sequence[Sample]) -> None:
-        """Readings that come late (a server's history) join the hours that are sealed."""
+    def _join_sealed_hours(
+        self, archive: SealedArchive, samples: Sequence[Sample], doubts: Sequence[Doubt]
+    ) -> None:
+        """Readings that come late (a server's history), and late doubts, join sealed hours."""
         current_ms = self._clock.now_ms() // HOUR_MS * HOUR_MS
-        late = {sample.time_ms // HOUR_MS * HOUR_MS for sample in samples}
-        for hour_ms in sorted(hour for hour in late if hour < current_ms):
+        late: dict[int, set[int]] = {}
+        touched = [(each.time_ms, each.point) for each in samples]
+        touched += [(each.time_ms, each.point) for each in doubts]
+        for time_ms, point in touched:
+            if time_ms < current_ms:
+                points = late.setdefault(time_ms // HOUR_MS * HOUR_MS, set())
+                points.add(self._readings.numbers[point])
+        for hour_ms, points in sorted(late.items()):
             if archive.is_sealed(hour_ms):
-                archive.seal_hour(hour_ms)
+                archive.seal_hour(hour_ms, points)
 
     def _note_late(
         self, corrections: Corrections, samples: Sequence[Sample], doubts: Sequence[Doubt]

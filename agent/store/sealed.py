@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -113,28 +114,31 @@ class SealedArchive:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def seal_hour(self, hour_ms: int) -> int:
-        """Seal every point's readings of one closed hour; returns how many row readings.
+    def seal_hour(self, hour_ms: int, points: Iterable[int] | None = None) -> int:
+        """Seal the readings of one closed hour, of all points or some; returns how many rows.
 
-        What comes later is joined to the block that is there, so nothing is ever taken out.
+        What comes later is joined to the block that is there, so nothing is ever taken out; a
+        reading that was doubted since is doubted there too.
         """
+        chosen = "" if points is None else f"AND (key & 65535) IN ({','.join(map(str, points))})"
         rows = self._connection.execute(
-            "SELECT key, value, coalesce(quality, 0) FROM readings WHERE key >= ? AND key < ?",
+            "SELECT key, value, coalesce(quality, 0) FROM readings "
+            f"WHERE key >= ? AND key < ? {chosen}",
             (hour_ms * KEY_SHIFT, (hour_ms + HOUR_MS) * KEY_SHIFT),
         )
         table = np.array(
             [(key, np.nan if value is None else value, quality) for key, value, quality in rows],
             dtype=[("key", np.int64), ("value", np.float64), ("quality", np.uint8)],
         )
-        points = table["key"] & (KEY_SHIFT - 1)
-        for point in np.unique(points):
-            chosen = table[points == point]
+        numbers = table["key"] & (KEY_SHIFT - 1)
+        for point in np.unique(numbers):
+            part = table[numbers == point]
             self._store(
                 int(point),
                 hour_ms,
-                chosen["key"] >> 16,
-                chosen["value"].copy(),
-                chosen["quality"].copy(),
+                part["key"] >> 16,
+                part["value"].copy(),
+                part["quality"].copy(),
             )
         self._connection.execute(
             "INSERT INTO sealed_spans (hour_ms) VALUES (?) ON CONFLICT DO NOTHING", (hour_ms,)
@@ -151,9 +155,13 @@ class SealedArchive:
     ) -> None:
         before = self._undamaged(point, hour_ms)
         if before is not None:
-            times_ms, first = np.unique(np.concatenate((before[0], times_ms)), return_index=True)
+            times_ms, first, place = np.unique(
+                np.concatenate((before[0], times_ms)), return_index=True, return_inverse=True
+            )
             values = np.concatenate((before[1], values))[first]
-            qualities = np.concatenate((before[2], qualities))[first]
+            worst = np.zeros(len(times_ms), np.uint8)
+            np.maximum.at(worst, place, np.concatenate((before[2], qualities)))
+            qualities = worst
         body = encode(times_ms, values, qualities)
         self._connection.execute(
             "INSERT INTO sealed_hours (point, hour_ms, count, sha256, body) "

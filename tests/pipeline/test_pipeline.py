@@ -16,10 +16,12 @@ from agent.book.sqlite import SqliteBook
 from agent.core.errors import StoreError
 from agent.core.model import Emission, Event, Provenance, Quality, Sample, Severity, Window
 from agent.core.payload import check_follows, decode_records, parse_batch
+from agent.core.quality.screen import Doubt, Reason
 from agent.pipeline.calendar import CalendarJob, due_periods, run_each
 from agent.pipeline.clock_trust import EARLIEST_PLAUSIBLE_MS, ClockTrust, is_plausible
 from agent.pipeline.seal import MOST_BATCHES, MOST_RECORDS
 from agent.store.batches import Batches
+from agent.store.history import History
 from agent.store.sealed import SealedArchive
 from tests.fake_clock import FakeClock
 from tests.pipeline.site import GRID_2023, Bench
@@ -439,3 +441,26 @@ async def test_a_store_that_cannot_be_written_does_not_end_the_pipeline(
         await bench.pipeline.run(wait, lambda _: None, lambda: None)
     assert windows(bench, "a.energy")
     assert bench.recorder.volatile == 0
+
+
+def test_a_doubt_reaches_an_hour_that_is_sealed(bench: Bench) -> None:
+    """Of a reading that was sealed as good, and of one that comes late and is odd at once."""
+    bench.read(60)
+    bench.pipeline.run_due(bench.clock.now_ms())
+    sealed_ms = bench.clock.now_ms()
+    bench.clock.advance(3_600)
+    bench.read(1)
+    bench.pipeline.run_due(bench.clock.now_ms())
+    assert SealedArchive(bench.database.connection).is_sealed(sealed_ms // 3_600_000 * 3_600_000)
+    late = Sample(point="a.load", time_ms=sealed_ms + 5_000, monotonic_ns=0, value=900.0)
+    bench.recorder.put([late])
+    bench.recorder.doubt(
+        [
+            Doubt(point="a.load", time_ms=time_ms, value=900.0, reason=Reason.RANGE)
+            for time_ms in (late.time_ms, sealed_ms)
+        ]
+    )
+    bench.recorder.flush()
+    history = History(bench.database.connection, bench.readings)
+    good = history.good(["a.load"], sealed_ms - 2_000, sealed_ms + 6_000)["a.load"]
+    assert good.times_ms.tolist() == [sealed_ms - 2_000, sealed_ms - 1_000]
