@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 from agent.book.ports import Owner, Span
 from agent.book.sqlite import SqliteBook
 from agent.core.gaps.booked import FILLED_EVENT, GapFill
-from agent.core.gaps.methods import MONTH_H
-from agent.core.timebase import HOUR_MS
+from agent.core.timebase import DAY_MS
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
 FilledGaps = Mapping[tuple[str, str], Sequence[GapFill]]  # by gateway and stream
 
-_LONGEST_MS = int(MONTH_H * HOUR_MS)  # that any method fills
+_LONGEST_MS = 31 * DAY_MS  # that any method fills
 
 
 def filled_gaps(connection: Connection, owners: Sequence[Owner], span: Span) -> FilledGaps:

@@ -10,11 +10,8 @@ most once an hour, and anew when it has ended.
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -48,9 +45,8 @@ from agent.pipeline.fill_job import (
     FillAnswer,
     FillJob,
     GapAnswer,
-    answer_of,
-    job_bytes,
 )
+from agent.pipeline.fill_process import FillError, FillProcess
 from agent.pipeline.inputs import holds_ms
 from agent.store.gaps import GapFills, GapMarks, GapPlans
 from agent.store.state import StreamStates
@@ -61,7 +57,7 @@ if TYPE_CHECKING:
 AFTER_MS: Final = round(EDGE_H * HOUR_MS)  # what follows a gap is known by then
 FIRST_LOOK_MS: Final = 35 * DAY_MS  # how far back a gateway looks that never did
 LOOK_EVERY_S: Final = 60.0
-LONGEST_S: Final = 900.0  # that filling one stream's gaps may take
+LOOK_SHARE: Final = 100  # of the time since it began: how long an open gap waits for a look
 AGAIN_SHARE: Final = 24  # of its length: how long an open gap waits for the next estimate
 LAZY_WINDOWS: Final = 10_000  # seen without a gap before the mark is moved
 
@@ -75,7 +71,7 @@ class GapFilling:
         self._owner = owner
         self._clock = clock
         self._revising = Revising(config, owner)
-        self._not_before_ms: dict[str, int] = {}  # streams whose gaps could not be filled
+        self._not_before_ms: dict[str, int] = {}  # by stream
         self._log = structlog.get_logger("gaps")
 
     async def run(self, booked: Callable[[Revised], None]) -> None:
@@ -89,26 +85,43 @@ class GapFilling:
 
     async def fill_due(self, booked: Callable[[Revised], None] = lambda _: None) -> None:
         """Fill what is due, one stream after the other; tells of what was booked."""
-        for job in self.due(self._clock.now_ms()):
-            answer = await self._ask(job)
-            if answer is not None:
-                revised = self.book(job, answer, self._clock.now_ms())
-                if revised.windows:
-                    booked(revised)
+        async with FillProcess() as process:
+            for stream in self._waiting():
+                for job in self._due(stream):
+                    try:
+                        answer = await process.ask(job)
+                    except FillError as error:
+                        self._not_before_ms[stream] = self._clock.now_ms() + HOUR_MS
+                        self._log.error("gaps.not_filled", stream=stream, reason=str(error))
+                        continue
+                    revised = self.book(job, answer)
+                    if revised.windows:
+                        booked(revised)
+                await asyncio.sleep(0)
 
-    def due(self, now_ms: int) -> list[FillJob]:
+    def due(self) -> list[FillJob]:
         """The gaps that can be filled now, as one job per stream and window length."""
+        return [job for stream in self._waiting() for job in self._due(stream)]
+
+    def _waiting(self) -> list[str]:
+        """The streams that are to be looked at now."""
+        now_ms = self._clock.now_ms()
         with self._database.transaction() as connection:
             self._notice(connection, now_ms)
-            waiting = GapMarks(connection).waiting()
-            jobs: list[FillJob] = []
-            for stream, from_ms in sorted(waiting.items()):
-                spec = self._config.metered.get(stream)
-                if spec is None:
-                    GapMarks(connection).wait(stream, None)
-                elif now_ms >= self._not_before_ms.get(stream, 0):
-                    jobs += self._jobs(connection, spec, from_ms, now_ms)
-        return jobs
+            waiting = sorted(GapMarks(connection).waiting())
+        return [name for name in waiting if now_ms >= self._not_before_ms.get(name, 0)]
+
+    def _due(self, stream: str) -> list[FillJob]:
+        now_ms = self._clock.now_ms()
+        with self._database.transaction() as connection:
+            marks, spec = GapMarks(connection), self._config.metered.get(stream)
+            from_ms = marks.waiting()[stream]
+            if spec is None:
+                marks.wait(stream, None)
+                return []
+            # a long gap that is still open is not read again and again
+            self._not_before_ms[stream] = now_ms + (now_ms - from_ms) // LOOK_SHARE
+            return list(self._jobs(connection, spec, from_ms, now_ms))
 
     def _notice(self, connection: Connection, now_ms: int) -> None:
         """Mark the streams in which the cut has booked gaps since the last look."""
@@ -117,6 +130,7 @@ class GapFilling:
         after = marks.window_id()
         if after is None:
             after = number_before(connection, self._owner, streams, now_ms - FIRST_LOOK_MS)
+            marks.set_window_id(after)
         touched = methods_after(connection, self._owner, after, OF_THE_CUT)
         if not touched and newest - after < LAZY_WINDOWS:
             return
@@ -206,38 +220,12 @@ class GapFilling:
     def _condition(self, point: str) -> Condition:
         return Condition(point=point, holds_ms=holds_ms(self._config, point))
 
-    async def _ask(self, job: FillJob) -> FillAnswer | None:
-        """What the filling process answers; None if it does not, and the stream waits an hour."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "agent.pipeline.fill_worker"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            cwd=Path(__file__).parents[2],
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-        )
-        reason = f"took more than {LONGEST_S:g} s"
-        try:
-            async with asyncio.timeout(LONGEST_S):
-                out, errors = await process.communicate(job_bytes(job))
-            if process.returncode == 0:
-                return answer_of(out)
-            reason = errors.decode("utf-8", "replace").strip()[-500:]
-        except TimeoutError:
-            process.kill()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        self._not_before_ms[job.stream] = self._clock.now_ms() + HOUR_MS
-        self._log.error("gaps.not_filled", stream=job.stream, reason=reason)
-        return None
-
-    def book(self, job: FillJob, answer: FillAnswer, now_ms: int) -> Revised:
+    def book(self, job: FillJob, answer: FillAnswer) -> Revised:
         """Book what was found for each gap whose windows are still those that were looked at.
 
         Windows, emissions, plans and what is told of the gap stand in one transaction.
         """
+        now_ms = self._clock.now_ms()
         with self._database.transaction() as connection:
             found = [
                 self._book(connection, one, now_ms)
@@ -245,7 +233,9 @@ class GapFilling:
                 if self._is_unchanged(connection, one)
             ]
             GapPlans(connection).keep(job.stream, answer.plans)
-        if len(found) < len(job.gaps):  # cut again meanwhile
+        if len(found) == len(job.gaps):
+            self._not_before_ms.pop(job.stream, None)
+        else:  # cut again meanwhile
             self._not_before_ms[job.stream] = now_ms + HOUR_MS
         booked = Revised(
             windows=sum(one.windows for one in found),

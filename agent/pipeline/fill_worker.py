@@ -1,4 +1,4 @@
-"""A short-lived process that fills the gaps of one stream: a job on standard input, its answer out.
+"""A short-lived process that fills gaps: one job per line of standard input, its answer out.
 
 Learning from half a year takes seconds and memory; neither belongs into the process that polls. It
 reads the book beside the gateway and writes nothing: what it answers, the gateway books.
@@ -232,15 +232,16 @@ def _grid(job: FillJob, span: Span, windows: Sequence[Window]) -> Grid:
 
 
 def main() -> int:
-    """Answer one job."""
+    """Answer every job."""
     os.nice(NICE)
-    try:
-        found = answer(job_of(sys.stdin.buffer.read()))
-    except TanshuError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    sys.stdout.buffer.write(answer_bytes(found))
-    sys.stdout.buffer.flush()
+    for line in sys.stdin.buffer:
+        try:
+            found = answer(job_of(line))
+        except TanshuError as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
+        sys.stdout.buffer.write(answer_bytes(found) + b"\n")
+        sys.stdout.buffer.flush()
     return 0
 
 

@@ -98,8 +98,7 @@ class GapPlant(Bench):
 
     def fill(self) -> int:
         """Fill what is due here, without a process; returns how many windows were booked."""
-        jobs = self.filling.due(self.clock.now_ms())
-        found = [self.filling.book(job, answer(job), self.clock.now_ms()) for job in jobs]
+        found = [self.filling.book(job, answer(job)) for job in self.filling.due()]
         self.close_due()
         return sum(one.windows for one in found)
 

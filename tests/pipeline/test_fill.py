@@ -189,7 +189,7 @@ def test_a_restart_and_a_crash_before_booking_change_nothing(
 ) -> None:
     silence(plant, 5, 30, reset=True)
     rows = plant.rows()
-    (job,) = plant.filling.due(plant.clock.now_ms())
+    (job,) = plant.filling.due()
     found = answer(job)  # and the gateway ends before it is booked
     assert plant.rows() == rows
     again = GapPlant(tmp_path, hours=plant.hours)
@@ -198,7 +198,7 @@ def test_a_restart_and_a_crash_before_booking_change_nothing(
     assert again.fill() == 0
     assert GapMarks(again.database.connection).waiting() == {}
     assert answer(job).gaps[0].revisions != found.gaps[0].revisions
-    assert again.filling.book(job, found, again.clock.now_ms()).windows == 0  # too late
+    assert again.filling.book(job, found).windows == 0  # too late
     assert again.windows() == windows
     again.close()
 
@@ -206,7 +206,7 @@ def test_a_restart_and_a_crash_before_booking_change_nothing(
 def test_filling_is_the_same_whatever_else_is_measured(plant: GapPlant, tmp_path: Path) -> None:
     """A job names its stream and its conditions, and reads nothing else."""
     silence(plant, 5, 30, reset=True)
-    (job,) = plant.filling.due(plant.clock.now_ms())
+    (job,) = plant.filling.due()
     found = answer(job)
     with plant.database.transaction() as connection:
         connection.execute(
@@ -320,7 +320,7 @@ def test_the_meter_tree_fills_what_the_ladder_refuses(plant: GapPlant) -> None:
                 if hour in real
             ],
         )
-    (job,) = plant.filling.due(plant.clock.now_ms())
+    (job,) = plant.filling.due()
     classes = {"m.energy": 0.5, "a.energy": 1.0, "b.energy": 1.0}
     tree = Balanced(master="m.energy", parts=("a.energy", "b.energy"), class_pct=classes)
     (found,) = answer(replace(job, balance=tree)).gaps
