@@ -19,6 +19,7 @@ from agent.ledger.database import open_ledger
 from agent.ledger.intake import Delivery, Intake
 from agent.ledger.storage import LedgerStorage
 from agent.pipeline.fill_job import Balanced
+from agent.pipeline.fill_process import FillError, FillProcess
 from agent.pipeline.fill_worker import answer
 from agent.store.batches import Batches
 from agent.store.corrections import Corrections, Signed
@@ -336,3 +337,12 @@ def test_the_meter_tree_fills_what_the_ladder_refuses(plant: GapPlant) -> None:
     assert math.fsum(draft.value or 0.0 for draft in found.drafts) == pytest.approx(
         found.fill.total, abs=1e-5
     )
+
+
+async def test_a_process_that_fails_is_told_of_and_replaced(plant: GapPlant) -> None:
+    silence(plant, 3, 6.25, reset=False)
+    (job,) = plant.filling.due()
+    async with FillProcess() as process:
+        with pytest.raises(FillError, match="no such database"):
+            await process.ask(replace(job, database=job.database + ".gone"))
+        assert (await process.ask(job)).gaps == answer(job).gaps
