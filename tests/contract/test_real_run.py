@@ -23,7 +23,7 @@ from tests.contract.contract import ROOT, VALIDATORS, faults, faults_of_batch
 from tests.e2e.plant_site import TAIL, PlantSite
 from tests.sync.harness import OWNER
 
-BATCHES = 2
+BATCHES = 1
 
 
 @dataclass
