@@ -94,7 +94,8 @@ RECORDS: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
     "activity": (
-        "An amount that no meter reads. Key: stream and batch; without a batch stream, start, length.",
+        "An amount that no meter reads. Key: stream and batch; without a batch stream, start and "
+        "length.",
         {
             "stream": "Id of the activity stream.",
             "start": "Start of the period, included; null where only a batch says what it is of. "
