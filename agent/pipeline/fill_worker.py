@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -25,6 +26,7 @@ from agent.core.gaps.booked import (
     class_length,
     drafts_of,
     fill_of,
+    kinds_of,
     series_of,
 )
 from agent.core.gaps.by_balance import Tree, by_balance, surer
@@ -67,6 +69,14 @@ def answer(job: FillJob) -> FillAnswer:
         return _Filling(connection, job).answer()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """A point per interval: its mean, and what it said at the beginning."""
+
+    means: Floats
+    held: Floats
+
+
 class _Filling:
     """One job on one state of the book."""
 
@@ -82,13 +92,15 @@ class _Filling:
 
     def answer(self) -> FillAnswer:
         job, grid = self._job, self._grid
+        numbers, labels = self._conditions()
         series = series_of(
             grid,
             self._windows,
             offset_ms=utc_offset_ms(job.gaps[0].start_ms, self._zone),
             load=None if job.load is None else job.load.point,
             gap_loads=self._gap_loads(),
-            numbers=self._conditions(),
+            numbers=numbers,
+            labels=labels,
         )
         filler = Filler(series, Rules(), self._known_plans())
         answers = []
@@ -165,40 +177,46 @@ class _Filling:
         found: dict[int, float] = {}
         for gap in self._job.gaps:
             starts = np.arange(gap.start_ms, gap.end_ms, step_ms, dtype=np.int64)
-            means = self._means([load], starts)[load.point]
+            means = self._read(load, starts).means
             found |= {int(start): float(mean) for start, mean in zip(starts, means, strict=True)}
         return found
 
-    def _conditions(self) -> dict[str, Floats]:
-        """The conditions that are known for long enough, per interval."""
-        grid, conditions = self._grid, self._job.conditions
-        if not conditions:
-            return {}
+    def _conditions(self) -> tuple[dict[str, Floats], dict[str, Integers]]:
+        """Numbers and kinds per interval, of the conditions that are known for long enough."""
+        grid = self._grid
         places = grid.start_ms + np.arange(grid.count, dtype=np.int64) * grid.step_ms
         known = [window.value is not None for window in self._windows]
         starts = np.array([window.start_ms for window in self._windows], np.int64)[known]
         measured = np.isin(places, starts)
-        return {
-            point: means
-            for point, means in self._means(conditions, places).items()
-            if measured.any() and np.isfinite(means[measured]).mean() >= _SEEN
-        }
+        numbers: dict[str, Floats] = {}
+        labels: dict[str, Integers] = {}
+        for one in self._job.conditions:
+            read = self._read(one, places)
+            if not measured.any() or np.isfinite(read.means[measured]).mean() < _SEEN:
+                continue
+            kinds = kinds_of(read.held)
+            if kinds is None:
+                numbers[one.point] = read.means
+            else:
+                labels[one.point] = kinds
+        return numbers, labels
 
-    def _means(self, conditions: Sequence[Condition], starts: Integers) -> dict[str, Floats]:
-        """Mean of each point over intervals; NaN where most of one was not read."""
-        step_ms = self._job.step_ms
-        found: dict[str, list[Floats]] = {one.point: [] for one in conditions}
+    def _read(self, condition: Condition, starts: Integers) -> _Read:
+        """A point in intervals; NaN where most of one was not read."""
+        step_ms, point = self._job.step_ms, condition.point
+        means: list[Floats] = []
+        held: list[Floats] = []
         per_chunk = max(1, CHUNK_MS // step_ms)
         for first in range(0, len(starts), per_chunk):
             chunk = np.asarray(starts[first : first + per_chunk], np.int64)
             end_ms = int(chunk[-1]) + step_ms
-            for one in conditions:
-                back_ms = int(chunk[0]) - one.holds_ms
-                series = self._history.good([one.point], back_ms, end_ms)[one.point]
-                steps = steps_of(series, one.holds_ms, end_ms)
-                means, known_ms = steps.means(chunk, chunk + step_ms)
-                found[one.point].append(np.where(known_ms >= MOST_MISSED * step_ms, means, np.nan))
-        return {point: np.concatenate(parts) for point, parts in found.items()}
+            back_ms = int(chunk[0]) - condition.holds_ms
+            series = self._history.good([point], back_ms, end_ms)[point]
+            steps = steps_of(series, condition.holds_ms, end_ms)
+            found, known_ms = steps.means(chunk, chunk + step_ms)
+            means.append(np.where(known_ms >= MOST_MISSED * step_ms, found, np.nan))
+            held.append(steps.means(chunk, chunk + 1)[0])
+        return _Read(means=np.concatenate(means), held=np.concatenate(held))
 
     def _known_plans(self) -> tuple[tuple[int, Plan], ...]:
         """Plans from earlier that knew nothing which this series does not."""

@@ -22,6 +22,7 @@ from agent.core.gaps.booked import (
     drafts_of,
     fill_of,
     gap_runs,
+    kinds_of,
     series_of,
 )
 from agent.core.gaps.filled import Gap, finished, left_open
@@ -190,6 +191,15 @@ def test_gaps_of_nearly_one_length_share_a_class() -> None:
     assert class_length(1) == 1
     assert {class_length(count) for count in range(23, 29)} == {26}
     assert all(2 / 3 < class_length(count) / count < 3 / 2 for count in range(1, 3000))
+
+
+def test_a_few_whole_numbers_name_kinds() -> None:
+    found = kinds_of(np.array([3.0, 1.0, math.nan, 3.0]))
+    assert found is not None
+    assert list(found) == [1, 0, -1, 1]
+    assert kinds_of(np.array([3.0, 1.5])) is None
+    assert kinds_of(np.arange(13.0)) is None
+    assert kinds_of(np.array([math.nan])) is None
 
 
 def test_a_fill_is_told_and_read_again() -> None:

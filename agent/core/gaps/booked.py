@@ -11,13 +11,14 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 
 from agent.core.gaps.filled import DECIMALS, FilledGap
-from agent.core.gaps.series import Series
-from agent.core.kernels.arrays import Floats
+from agent.core.gaps.series import UNKNOWN, Series
+from agent.core.kernels.arrays import Floats, Integers
 from agent.core.model import Provenance, Window
 from agent.core.timebase import HOUR_MS
 
@@ -34,6 +35,7 @@ REFUSED_EVENT: Final = "gap.refused"
 BY_REGISTER: Final = "register:"
 
 _KNOWN: Final = (Provenance.MEASURED, Provenance.VERIFIED, Provenance.MANUAL)
+_MOST_KINDS: Final = 12  # so few whole numbers tell kinds apart, not amounts
 _STEP_OF_CLASSES: Final = 1.5  # lengths within that ratio of each other share a plan
 
 
@@ -186,12 +188,13 @@ def series_of(
     load: str | None,
     gap_loads: Mapping[int, float],
     numbers: Mapping[str, Floats],
+    labels: Mapping[str, Integers] = MappingProxyType({}),
 ) -> Series:
     """The series that a stream's windows make up on a grid.
 
     Only what was measured counts as known. ``gap_loads`` are the loads of windows in gaps by their
-    start, as read: a window's own may be the last before the meter fell silent. ``numbers`` are
-    further conditions per interval.
+    start, as read: a window's own may be the last before the meter fell silent. ``numbers`` and
+    ``labels`` are further conditions per interval.
     """
     values = np.full(grid.count, math.nan)
     loads = np.full(grid.count, math.nan)
@@ -214,9 +217,22 @@ def series_of(
         step_ms=grid.step_ms,
         values=values,
         numbers=columns,
+        labels=labels,
         load=load if load in columns else None,
         stopped=stopped if stopped.any() else None,
     )
+
+
+def kinds_of(values: Floats) -> Integers | None:
+    """Codes of a condition that names a kind (a grade, a recipe); None where it is an amount.
+
+    Example: 3, 1, unknown, 3 gives 1, 0, -1, 1.
+    """
+    known = np.isfinite(values)
+    kinds = np.unique(values[known])
+    if not 0 < len(kinds) <= _MOST_KINDS or not np.equal(np.mod(kinds, 1.0), 0.0).all():
+        return None
+    return np.where(known, np.searchsorted(kinds, values), UNKNOWN)
 
 
 def drafts_of(
