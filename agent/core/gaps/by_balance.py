@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,7 +19,7 @@ METHOD = "meter-balance"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
-    """A master stream, the streams below it, their accuracy classes, and all their windows.
+    """A master stream, the streams below it, their accuracy classes, and their windows by start.
 
     ``days`` are earlier local days [from, to) in ms, from which the usual unmetered share comes.
     """
@@ -28,13 +29,6 @@ class Tree:
     class_pct: Mapping[str, float]
     windows: Mapping[str, Sequence[Window]]
     days: tuple[tuple[int, int], ...]
-
-    def within(self, from_ms: int, to_ms: int) -> dict[str, list[Window]]:
-        """The windows of every stream that start in a span."""
-        return {
-            name: [one for one in windows if from_ms <= one.start_ms < to_ms]
-            for name, windows in self.windows.items()
-        }
 
 
 def by_balance(tree: Tree, stream: str, gap: Gap, span: Span, starts_ms: range) -> FilledGap | None:
@@ -47,12 +41,20 @@ def by_balance(tree: Tree, stream: str, gap: Gap, span: Span, starts_ms: range) 
     Example: a master of 1000 kWh, 600 and 250 beside the gap, 5 ± 1 % usually unmetered: 100 kWh.
     """
     step_ms = starts_ms.step
+    starts = {name: [one.start_ms for one in windows] for name, windows in tree.windows.items()}
+
+    def within(from_ms: int, to_ms: int) -> dict[str, Sequence[Window]]:
+        return {
+            name: windows[bisect_left(starts[name], from_ms) : bisect_left(starts[name], to_ms)]
+            for name, windows in tree.windows.items()
+        }
+
     others = [name for name in tree.parts if name != stream]
     whole_days = [
         balance_of(
             tree.master,
             tree.parts,
-            tree.within(from_ms, to_ms),
+            within(from_ms, to_ms),
             tree.class_pct,
             unmetered_pct=0.0,
             span_ms=to_ms - from_ms,
@@ -64,7 +66,7 @@ def by_balance(tree: Tree, stream: str, gap: Gap, span: Span, starts_ms: range) 
         return None
 
     def estimate(from_ms: int, to_ms: int) -> tuple[float, float] | None:
-        windows = tree.within(from_ms, to_ms)
+        windows = within(from_ms, to_ms)
         top, *beside = (
             metered(name, windows[name], tree.class_pct[name], span_ms=to_ms - from_ms)
             for name in (tree.master, *others)
