@@ -91,10 +91,9 @@ class WindowCloser:
 
     def closed_to_ms(self, connection: Connection) -> int:
         """A reading up to this time may come too late for the window it belongs to."""
-        states = StreamStates(connection).load().values()
-        return max(
-            (StreamState.from_json(text).closed_to_ms for _, text in states if text), default=0
-        )
+        known = StreamStates(connection).load()
+        texts = [known[stream][1] for stream in self._metered if stream in known]
+        return max((StreamState.from_json(text).closed_to_ms for text in texts if text), default=0)
 
     def steps(self, connection: Connection, target_ms: int) -> list[int]:
         """The boundaries of the transactions on the way to the target; none when there.
