@@ -144,17 +144,31 @@ class SqliteManual:
         self, owner: Owner, after: int, limit: int = -1, stream: str | None = None
     ) -> list[tuple[int, ManualEntry]]:
         """All revisions in the order they were booked, from a row number on."""
-        where, of = f"m.id > ? AND {_OWNED}", _FROM
+        where = f"m.id > ? AND {_OWNED}"
         parameters: tuple[object, ...] = (after, owner.site, owner.gateway)
         if stream is not None:
             where, parameters = f"{where} AND series.name = ?", (*parameters, stream)
-        else:  # found by the booking number, so what was taken before is not read
-            of = _FROM.replace("JOIN", "CROSS JOIN")
+        # found by the booking number, so what was taken before is not read
+        of = _FROM.replace("JOIN", "CROSS JOIN")
         rows = self._connection.execute(
             f"SELECT m.id, {_SELECTED} {of} WHERE {where} ORDER BY m.id LIMIT ?",
             (*parameters, limit),
         )
         return [(int(row[0]), entry_of(row[1:])) for row in rows]
+
+    def newest(self) -> int:
+        """The row number of what was entered last."""
+        row = self._connection.execute("SELECT max(id) FROM manual_entries").fetchone()
+        return row[0] or 0
+
+    def begins_ms(self, owner: Owner, entry: ManualEntry) -> int:
+        """Where the earliest revision of an entry begins: its period may have been another."""
+        (begin_ms,) = self._connection.execute(
+            f"SELECT min(coalesce(m.start_ms, m.time_ms)) {_FROM} "
+            f"WHERE {_OWNED} AND series.name = ? AND m.time_ms = ?",
+            (owner.site, owner.gateway, entry.stream, entry.time_ms),
+        ).fetchone()
+        return int(begin_ms)
 
     def _select(self, where: str, parameters: Sequence[object]) -> list[ManualEntry]:
         rows = self._connection.execute(f"SELECT {_SELECTED} {_FROM} WHERE {where}", parameters)

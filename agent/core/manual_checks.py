@@ -8,7 +8,9 @@ from __future__ import annotations
 from agent.core.activity_checks import Remark
 from agent.core.manual import Form, ManualEntry, ManualSpec
 from agent.core.manual_windows import Segment, most_between, segments_of, step
-from agent.core.timebase import iso_local
+from agent.core.timebase import DAY_MS, iso_local
+
+LONGEST_STEP_MS = 400 * DAY_MS  # between two readings of a register: more is a wrong year
 
 
 def check_reading(spec: ManualSpec, entry: ManualEntry, now_ms: int) -> list[Remark]:
@@ -59,6 +61,8 @@ def check_beside(
     for first, second in ((before, entry), (entry, after)):
         if first is None or second is None or spec.form is Form.AMOUNT:
             continue
+        if second.time_ms - first.time_ms > LONGEST_STEP_MS:
+            remarks.append(_far_from(spec, first if second is entry else second))
         remarks += _check_step(spec, first, second)
     own = segment_before(spec, entry, before)
     if own is not None and entry.running_h is not None and entry.running_h > own.hours:
@@ -67,6 +71,13 @@ def check_beside(
     if own is not None and not remarks:
         remarks += _check_rate(spec, own)
     return remarks
+
+
+def _far_from(spec: ManualSpec, other: ManualEntry) -> Remark:
+    when = iso_local(other.time_ms, spec.schedule.zone)
+    what = f"lies more than {LONGEST_STEP_MS // DAY_MS} days from the reading of {when}"
+    hint = "check the year of both; if it is right, enter a reading between them first"
+    return _fault("time", what, hint)
 
 
 def segment_before(

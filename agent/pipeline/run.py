@@ -125,9 +125,10 @@ class Pipeline:
         target_ms = self._closer.due_until_ms(now_ms)
         for step_ms in self._closer.steps(self._database.connection, target_ms):
             yield self._close_step(step_ms, now_ms)
-        if self._manual.is_due(self._database.connection, now_ms):
-            self._take_manual(now_ms)
-            yield 0
+        while names := self._manual.due(self._database.connection, now_ms):
+            for name in names:
+                self._take_manual(name, now_ms)
+                yield 0
         while self._closer.is_behind(self._database.connection):
             yield self._close_step(target_ms, now_ms)
         for events in self._periods.pieces(self._database, target_ms, now_ms):
@@ -171,11 +172,11 @@ class Pipeline:
             windows=closed.windows,
         )
 
-    def _take_manual(self, now_ms: int) -> None:
+    def _take_manual(self, stream: str, now_ms: int) -> None:
         with self._database.transaction() as connection:
-            taken = self._manual.run(connection, now_ms)
+            taken = self._manual.run(connection, stream, now_ms)
         self._count(taken)
-        self._log.info("manual.taken", windows=taken.windows, events=len(taken.events))
+        self._log.info("manual.taken", stream=stream, windows=taken.windows)
 
     def _count(self, closed: Closed | Revised) -> None:
         self.windows += closed.windows

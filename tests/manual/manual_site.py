@@ -72,9 +72,10 @@ class ManualBench(Bench):
         now_ms: int = EIGHT_MS,
         sealed: bool = False,
         tables: str = TABLES,
+        window_s: int = 900,
     ) -> None:
         text = SITE + tables
-        super().__init__(folder, FakeClock(now_ms), sealed=sealed, window_s=900, text=text)
+        super().__init__(folder, FakeClock(now_ms), sealed=sealed, window_s=window_s, text=text)
 
     def sign(self, month: str) -> None:
         """Let a department accept the figures of a month."""

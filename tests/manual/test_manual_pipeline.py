@@ -16,7 +16,14 @@ from agent.ledger.database import open_ledger
 from agent.ledger.intake import Delivery, Intake
 from agent.ledger.storage import LedgerStorage
 from agent.ledger.verify import verify
-from tests.manual.manual_site import EIGHT_MS, GRID_2023, HOUR_MS, ManualBench, reading
+from tests.manual.manual_site import (
+    EIGHT_MS,
+    GRID_2023,
+    HOUR_MS,
+    TABLES,
+    ManualBench,
+    reading,
+)
 
 
 @pytest.fixture
@@ -186,3 +193,73 @@ def test_readings_reach_the_ledger_and_stay_what_they_are(
     assert [found[1] for one in entries if (found := booked.find(owner, one))] == entries
     assert verify(ledger).ok
     ledger.close()
+
+
+def test_a_year_between_two_readings_is_cut_in_pieces(tmp_path: Path) -> None:
+    """Killed after some of them it goes on, and the author of the entry is not forgotten."""
+    bench = ManualBench(tmp_path, now_ms=EIGHT_MS + HOUR_MS)
+    outcome = bench.enter(reading("2025-11-19 08:00", 1000), reading("08:00", 1000 + 365 * 24))
+    assert outcome.stored, outcome.errors
+    for number, _ in enumerate(bench.pipeline.pieces(bench.clock.now_ms())):
+        if number == 20:
+            break
+    begun = len(bench.windows())
+    assert 0 < begun < 365 * 96
+    bench.close()
+    bench = ManualBench(tmp_path, now_ms=EIGHT_MS + HOUR_MS)
+    bench.run()
+    found = bench.windows()
+    assert len(found) == bench.revisions() == 365 * 96
+    assert sum(window.value or 0 for window in found) == pytest.approx(365 * 24)
+    bench.run()
+    assert bench.revisions() == len(found)
+    bench.close()
+
+
+def test_readings_of_another_year_are_refused(bench: ManualBench) -> None:
+    later(bench, 3)
+    outcome = bench.enter(reading("2016-11-19 08:00", 990), reading("08:00", 1000))
+    assert not outcome.stored
+    assert [one.where for one in outcome.errors] == ["time"]
+    assert "2016-11-19" in outcome.errors[0].what
+
+
+def test_a_correction_after_another_window_length_counts_once(tmp_path: Path) -> None:
+    bench = ManualBench(tmp_path)
+    later(bench, 3)
+    bench.enter(reading("08:00", 1000), reading("09:45", 1070), reading("10:00", 1080))
+    bench.run()
+    bench.close()
+    bench = ManualBench(tmp_path, now_ms=EIGHT_MS + 5 * HOUR_MS, window_s=600)
+    bench.enter(reading("10:00", 1090), reading("12:00", 1110))
+    bench.run()
+    found = sorted(bench.windows(), key=lambda window: window.start_ms)
+    assert sum(window.value or 0 for window in found) == pytest.approx(110)
+    assert [one.end_ms for one in found[:-1]] == [one.start_ms for one in found[1:]]
+    assert {window.length_ms for window in found} == {900_000, 600_000}
+    bench.close()
+
+
+def test_a_correction_of_a_period_that_was_longer_leaves_nothing_of_it(tmp_path: Path) -> None:
+    """An amount of 12 hours, corrected after the site file went over to shifts of 8 hours."""
+    halves = TABLES.replace('"early"\nstart = "08:00"', '"early"\nstart = "12:00"')
+    halves = halves.replace('[[shift]]\nid = "late"\nstart = "16:00"\n', "")
+    bench = ManualBench(tmp_path, now_ms=EIGHT_MS + 24 * HOUR_MS, tables=halves)
+    outcome = bench.enter(reading("2026-11-20 00:00", 120, meter="diesel"))
+    assert outcome.stored, outcome.errors
+    bench.run()
+    bench.close()
+    bench = ManualBench(tmp_path, now_ms=EIGHT_MS + 25 * HOUR_MS)
+    bench.enter(reading("2026-11-20 00:00", 80, meter="diesel"))
+    bench.run()
+    diesel = bench.windows("manual.diesel")
+    assert sum(window.value or 0 for window in diesel) == pytest.approx(0.08)
+    bench.close()
+
+
+def test_a_gateway_whose_meters_people_read_starts_again(tmp_path: Path) -> None:
+    bench = ManualBench(tmp_path, now_ms=EIGHT_MS + 3 * HOUR_MS)
+    bench.enter(reading("08:00", 1000), reading("10:00", 1080))
+    bench.run()
+    bench.close()
+    ManualBench(tmp_path, now_ms=EIGHT_MS + 4 * HOUR_MS).close()
