@@ -51,7 +51,7 @@ def check(site_file: Path | None, file: Path | None, probe_ports: bool, as_json:
         if site is not None:
             click.echo(
                 f"{path}: {len(site.buses)} buses, {len(site.meters)} meters, "
-                f"{len(site.streams)} streams, {len(site.sources)} sources; "
+                f"{len(site.streams)} streams, {len(site.source_sections)} sources; "
                 f"{len(errors)} faults"
             )
     return PROBLEMS if errors else 0

@@ -63,9 +63,13 @@ def list_sets(kind: str | None, as_json: bool) -> int:
 @click.argument("name")
 @json_option
 def show(name: str, as_json: bool) -> int:
-    """Show a set by its id, or every factor called NAME (柴油, diesel, 四川, CaCO3)."""
+    """Show a set by its id, or every factor called NAME (柴油, diesel, 四川, CaCO3).
+
+    NAME may also be the id of a factor as calc and reports print it.
+    """
     from agent.config.factors import FactorNotFound, library
     from agent.config.faults import nearest
+    from agent.config.report_site import row_of
 
     wanted = name.strip().casefold()
     packs = library().packs
@@ -75,6 +79,10 @@ def show(name: str, as_json: bool) -> int:
         for row in pack.rows
         if wanted == pack.set.id.casefold() or wanted in _names(row)
     ]
+    factor, _, origin = name.strip().partition("@")
+    for pack in packs if not found else ():
+        row = row_of(pack.rows, factor) if pack.set.id == origin.partition("+")[0] else None
+        found += [(pack.set, row)] if row is not None else []
     if not found:
         known = [pack.set.id for pack in packs]
         known += [row.id if name.isascii() else row.name_zh for pack in packs for row in pack.rows]

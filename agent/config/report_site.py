@@ -168,6 +168,7 @@ def _sources(
             area_name=area.name or area.id,
             stage=device.stage,
             gateway=config.gateway.id,
+            evidence=section.evidence or "",
             meter=config.meter_of(section.stream),
             period="" if stream else section.period,
             carrier=carrier.id if carrier else section.kind,
@@ -258,7 +259,7 @@ def factor_document(known: Library, ref: FactorRef) -> FactorDocument:
     for pack in known.packs:
         if pack.set.id != set_id or pack.set.version != ref.version:
             continue
-        row = _row_of(pack.rows, name)
+        row = row_of(pack.rows, name)
         return FactorDocument(
             standard=pack.set.standard,
             edition=pack.set.edition,
@@ -273,7 +274,7 @@ def factor_document(known: Library, ref: FactorRef) -> FactorDocument:
     return FactorDocument(status=COMPUTED if ref.version == USER else "")
 
 
-def _row_of(rows: Iterable[Named], name: str) -> Named | None:
+def row_of(rows: Iterable[Named], name: str) -> Named | None:
     """The row that a factor's name speaks of: a fuel, a grid with its basis, a parameter."""
     kind, *words = name.split("/")
     wanted = {kind, *words[:1], *(f"{kind.replace('_', '-')}-{word}" for word in words[:1])}

@@ -174,3 +174,13 @@ def test_a_broken_table_is_refused_with_its_faults(tmp_path: Path) -> None:
     done = _tanshu("factors", "diff", str(path))
     assert done.returncode != 0
     assert "set.standard" in done.stderr
+
+
+def test_a_factor_is_found_by_the_id_that_calc_prints() -> None:
+    for printed, value in (
+        ("grid/sichuan/average/2022@MEE-2024-33", 0.1404),
+        ("fuel/natural-gas/ncv@GB/T-32151.34-2024", 389.31),
+        ("fuel/natural-gas@GB/T-32151.34-2024+user", 389.31),
+    ):
+        (row,) = json.loads(_tanshu("factors", "show", printed, "--json").stdout)
+        assert value in row.values()

@@ -14,9 +14,11 @@ from agent.core.adjustment import Adjustment
 from agent.core.checks.finding import FindingCode
 from agent.core.model import Provenance, Severity
 from agent.core.record import COLUMNS, decode_record, encode_record
+from agent.core.report.model import FactorDocument
 from agent.pipeline.period_preview import preview_periods
 from agent.web.event_text import event_detail
 from agent.web.present import Presenter, site_zone
+from agent.web.report.words import ReportWords
 from tests.carbon.inventory_text import calculate
 from tests.sources.plant import DAY_MS, OWNER, Plant, month
 from tests.sources.site_text import site_with
@@ -392,3 +394,16 @@ def test_a_stack_measurement_is_compared_and_not_added(plant: Make) -> None:
     assert [source.place.id for source in report.compared] == ["stack"]
     assert [source.place.id for source in report.sources] == ["fuel"]
     assert any(finding.code == FindingCode.CEMS for finding in report.findings)
+
+
+def test_the_report_tells_the_evidence_of_own_factors_and_what_else_decides(plant: Make) -> None:
+    made = plant(BURNT + 'evidence = "contract 12"\n')
+    made.enter(WASTE, "hw", 100.0, JUNE, treatment="incineration", purity=0.97)
+    made.run(JULY[0])
+    report = made.report(2026, 6, JULY[0])
+    assert report.sources[0].place.evidence == "contract 12"
+    words = ReportWords.of(report, load_language("en"))
+    own = FactorDocument(status="user")
+    assert words.document(own, "contract 12") == "contract 12"
+    assert words.document(report.factors[0].document, "contract 12").endswith("危险废物")
+    assert words.details(report.entries[0].entry) == "purity 97 % · incineration"

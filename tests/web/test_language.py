@@ -13,7 +13,7 @@ import pytest
 from agent.config.factor_rows import FactorSet
 from agent.config.language import LANGUAGES, LanguageError, language_folder, load_language
 from agent.config.sections import Device, Source, Target
-from agent.core.activity import ActivityKind, Origin
+from agent.core.activity import TREATMENTS, ActivityKind, Origin
 from agent.core.adjustment import Reason
 from agent.core.balance import Verdict
 from agent.core.checks.finding import FindingCode
@@ -74,6 +74,7 @@ def grouped_keys() -> set[str]:
     keys = {f"{group}.{member}" for group, kind in STATES.items() for member in kind}
     keys |= {f"stage.{stage}" for stage in choices(Device, "stage")}
     keys |= {f"kind.{kind}" for kind in choices(Source, "kind")}
+    keys |= {f"treatment.{treatment}" for treatment in TREATMENTS}
     keys |= {f"status.{status}" for status in (*choices(FactorSet, "status"), "unknown")}
     return keys | {f"confirm.{way}" for way in choices(Target, "confirm")}
 

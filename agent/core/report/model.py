@@ -97,6 +97,7 @@ class SourcePlace:
     area_name: str
     stage: str
     gateway: str = ""  # who books it; empty: any gateway of the site
+    evidence: str = ""  # for the values of its own: contract, certificates, laboratory report
     meter: str = ""  # behind the stream: its error is common to all that it counts
     period: str = ""  # day or month for a source that is computed once for it
     carrier: str = ""  # the fuel, or the kind of energy

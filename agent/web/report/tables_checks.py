@@ -26,7 +26,9 @@ def methods_table(report: MonthReport, words: ReportWords) -> Table:
 
 def factors_table(report: MonthReport, words: ReportWords) -> Table:
     t = words.t
-    names = {source.place.id: words.source(source) for source in report.sources}
+    sources = (*report.sources, *report.compared)
+    names = {source.place.id: words.source(source) for source in sources}
+    evidence = {source.place.id: source.place.evidence for source in sources}
     return Table(
         key="factors",
         title=t("report.factors"),
@@ -48,7 +50,7 @@ def factors_table(report: MonthReport, words: ReportWords) -> Table:
                 f"{use.ref.id} {use.ref.version}",
                 use.ref.value,
                 unit_label(use.ref.unit),
-                words.document(use.document),
+                words.document(use.document, evidence.get(use.source, "")),
                 words.status(use),
                 words.days(use.first_ms, use.end_ms),
                 use.kgco2e,

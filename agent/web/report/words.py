@@ -10,6 +10,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from agent.config.language import Language
+from agent.config.source_factor import USER
 from agent.core.activity import ActivityEntry
 from agent.core.activity_period import period_text
 from agent.core.checks.finding import Finding, FindingCode
@@ -121,13 +122,15 @@ class ReportWords:
     def stage(self, stage: str) -> str:
         return self.t.named("stage", stage)
 
-    def document(self, document: FactorDocument) -> str:
-        """Standard, edition, table and row."""
+    def document(self, document: FactorDocument, evidence: str = "") -> str:
+        """Standard, edition, table and row; of a value of the site's own, its evidence."""
         row = document.row
         if self.chinese and _ENGLISH.search(row):
             row = document.name_zh
         parts = (document.standard, document.edition, document.table, row)
-        return self.cited(" · ".join(part for part in parts if part)) or NONE
+        cited = self.cited(" · ".join(part for part in parts if part))
+        proof = evidence if document.status == USER else ""
+        return "; ".join(part for part in (cited, proof) if part) or NONE
 
     def cited(self, text: str) -> str:
         """A citation, parts apart by « · », each in this language where it has a name in it."""
@@ -149,6 +152,15 @@ class ReportWords:
             return entry.batch
         text = period_text(entry.start_ms, entry.end_ms, self.zone)
         return f"{entry.batch} · {text}" if entry.batch else text
+
+    def details(self, entry: ActivityEntry) -> str:
+        """What else decides the figure of an entry: purity, treatment, distance."""
+        parts = (
+            "" if entry.purity is None else f"{self.t('report.purity')} {entry.purity * 100:.6g} %",
+            self.t.named("treatment", entry.treatment) if entry.treatment else "",
+            "" if entry.distance_km is None else f"{number(entry.distance_km)} km",
+        )
+        return " · ".join(part for part in parts if part)
 
     def finding(self, finding: Finding) -> str:
         """What was found: the number, its place and the limit."""
