@@ -17,7 +17,7 @@ SCHEMAS = ROOT / "config" / "schemas"
 sys.path.insert(0, str(ROOT / "scripts"))
 import contract_asyncapi  # noqa: E402, F401
 import contract_records  # noqa: E402, F401
-import contract_run  # noqa: E402, F401
+import contract_run  # noqa: E402
 
 
 def validator(name: str) -> Draft202012Validator:
@@ -26,14 +26,13 @@ def validator(name: str) -> Draft202012Validator:
     return Draft202012Validator(schema)
 
 
-VALIDATORS = {path.name.split(".")[0]: validator(path.name.split(".")[0])
-              for path in sorted(SCHEMAS.glob("*.json"))}  # fmt: skip
+VALIDATORS = {name: validator(name) for name in sorted(contract_run.published())}
 
 
 def faults(name: str, value: Any) -> list[str]:
     """What the committed schema of that name says against a value."""
-    return [f"{name}: {error.json_path}: {error.message}" for error in
-            VALIDATORS[name].iter_errors(value)]  # fmt: skip
+    found = VALIDATORS[name].iter_errors(value)
+    return [f"{name}: {error.json_path}: {error.message}" for error in found]
 
 
 def faults_of_batch(data: bytes) -> list[str]:
@@ -58,3 +57,22 @@ def golden_lines() -> Iterator[tuple[str, Any]]:
         for line in path.read_bytes().split(b"\n")[:-1]:
             value = json.loads(line)
             yield schema_of(value), value
+
+
+def undescribed(name: str, value: Any) -> Iterator[str]:
+    """Members of a message that its schema does not name."""
+    return _undescribed(VALIDATORS[name].schema, value, name)
+
+
+def _undescribed(schema: dict[str, Any], value: Any, where: str) -> Iterator[str]:
+    if isinstance(value, list):
+        for member in value:
+            yield from _undescribed(schema.get("items", {}), member, where)
+    elif isinstance(value, dict):
+        if "oneOf" in schema:
+            schema = next(one for one in schema["oneOf"] if set(one["properties"]) == set(value))
+        for key, member in value.items():
+            if key in schema.get("properties", {}):
+                yield from _undescribed(schema["properties"][key], member, f"{where}.{key}")
+            elif not isinstance(schema.get("additionalProperties"), dict):
+                yield f"{where}.{key}"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -19,7 +17,7 @@ from agent.sync.keys import load_or_create_key
 from agent.sync.wire import decode_body
 from tests.conftest import Needs
 from tests.contract.central import Example, Listener, until, value_of
-from tests.contract.contract import ROOT, VALIDATORS, faults, faults_of_batch
+from tests.contract.contract import ROOT, faults, faults_of_batch, undescribed
 from tests.e2e.plant_site import TAIL, PlantSite
 from tests.sync.harness import OWNER
 
@@ -98,22 +96,7 @@ def test_every_notice_of_the_run_is_valid_and_fully_described(run: Run, word: st
     for message in run.of(word):
         value = value_of(message)
         assert faults(word, value) == []
-        assert list(undescribed(VALIDATORS[word].schema, value, word)) == []
-
-
-def undescribed(schema: dict[str, Any], value: Any, where: str) -> Iterator[str]:
-    """Members of a message that its schema does not name."""
-    if isinstance(value, list):
-        for member in value:
-            yield from undescribed(schema.get("items", {}), member, where)
-    elif isinstance(value, dict):
-        if "oneOf" in schema:
-            schema = next(one for one in schema["oneOf"] if set(one["properties"]) == set(value))
-        for key, member in value.items():
-            if key in schema.get("properties", {}):
-                yield from undescribed(schema["properties"][key], member, f"{where}.{key}")
-            elif not isinstance(schema.get("additionalProperties"), dict):
-                yield f"{where}.{key}"
+        assert list(undescribed(word, value)) == []
 
 
 def test_the_run_is_told_as_online_and_offline(run: Run) -> None:

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from agent.config.factor_pack import reopen_pack
+from agent.config.load import load_site
 from agent.core import payload, receipt
 from agent.core.chain import SigningKey
 from agent.core.errors import ProofError
 from agent.core.payload import decode_records, parse_batch, parse_signature_line
 from agent.core.record import COLUMNS, Unknown, decode_record
 from agent.core.strict_json import encode
+from agent.daemon.delivery import birth_of
 from tests.contract.contract import (
     GOLDEN,
     ROOT,
@@ -28,6 +30,7 @@ from tests.contract.contract import (
     faults,
     faults_of_batch,
     golden_lines,
+    undescribed,
 )
 
 LINES = list(golden_lines())
@@ -183,6 +186,17 @@ def test_the_first_line_of_a_factor_pack_is_valid() -> None:
     for key in header:
         for wrong in (None, 1.5, [], {}):
             assert faults("factors-header", {**header, key: wrong}) != []
+
+
+@pytest.mark.parametrize("file", ["config/site.example.toml", "config/sources.example.toml"])
+def test_births_of_the_example_sites_are_valid_and_fully_described(file: str) -> None:
+    birth = json.loads(encode(birth_of(load_site(ROOT / file))))
+    assert birth["sources"]
+    assert birth["derived"]
+    assert faults("birth", birth) == []
+    assert list(undescribed("birth", birth)) == []
+    for section in birth:
+        assert faults("birth", {**birth, section: None}) != []
 
 
 # An older reader and a newer writer.
