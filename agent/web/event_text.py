@@ -11,7 +11,9 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from agent.core.gaps.booked import BY_REGISTER
 from agent.core.model import Event
+from agent.web.gap_text import methods_text, reason_text
 from agent.web.present import NONE, Presenter, number, unit_label
 
 EXACT_BELOW_S = 600
@@ -144,8 +146,8 @@ def _filled(detail: str, say: Presenter) -> Values | None:
             "from": say.moment(fill["start_ms"]),
             "to": say.moment(fill["end_ms"]),
             "total": NONE if total is None else f"{number(total)} {unit}",
-            "method": str(fill["method"]),
-            "reason": str(fill["reason"]),
+            "method": methods_text(str(fill["method"]).removeprefix(BY_REGISTER), say.text),
+            "reason": reason_text(str(fill["reason"]), say.text),
         }
     except (ValueError, KeyError, TypeError):
         return None

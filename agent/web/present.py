@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from agent.config.language import Language
 from agent.core.model import PointRole, Quality
+from agent.web.gap_text import gap_method
 from agent.web.view import DeviceMeter, DeviceState, DeviceView, MeterView, PointView, Problem
 
 NONE = "—"
@@ -177,6 +178,8 @@ class Presenter:
 
     def method(self, method: str) -> str:
         """How a window was obtained; what follows a colon tells by which version."""
+        if of_gap := gap_method(method, self.text):
+            return of_gap
         name, colon, version = method.partition(":")
         return self.text.named("method", name) + (f" {version}" if colon else "")
 

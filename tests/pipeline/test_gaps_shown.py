@@ -10,6 +10,8 @@ import pytest
 from agent.cli.main import main
 from agent.config.language import load_language
 from agent.core.gaps.booked import GapFill
+from agent.core.gaps.by_balance import METHOD
+from agent.core.gaps.methods import METHODS
 from agent.core.model import Event, Severity
 from agent.store.database import open_store
 from agent.store.gaps import GapFills
@@ -100,7 +102,7 @@ def test_a_longer_look_at_an_open_gap_takes_the_place_of_the_shorter(tmp_path: P
 @pytest.mark.parametrize(
     ("fill", "code", "words"),
     [
-        (FILL, "gap.filled", "1\xa0234 kWh by residual-analogue+regression"),
+        (FILL, "gap.filled", "1\xa0234 kWh by regression and similar times + regression on"),
         (REFUSED, "gap.refused", "condition never seen: c.grade"),
     ],
 )
@@ -114,3 +116,26 @@ def test_the_event_is_told_in_words(fill: GapFill, code: str, words: str) -> Non
     )
     say = Presenter(text=load_language("en"), zone=site_zone("Asia/Shanghai"))
     assert words in event_detail(event, say)
+
+
+@pytest.mark.parametrize(
+    ("method", "shown"),
+    [
+        ("filled:residual-analogue+line", "推算方法 工况回归加相似时段 + 缺口两端连线"),
+        ("provisional:calendar", "缺口未结束，暂按 历史同期"),
+        ("register:line-by-load", "表底差 按负荷连线"),
+        ("refused:condition never seen: c.grade", "未填补： 工况从未出现过：c.grade"),
+        ("refused:something else", "未填补： something else"),
+        ("formula:1a2b", "计算公式 1a2b"),
+    ],
+)
+def test_a_method_is_told_in_the_readers_language(method: str, shown: str) -> None:
+    say = Presenter(text=load_language("zh-CN"), zone=site_zone("Asia/Shanghai"))
+    assert say.method(method) == shown
+
+
+def test_every_family_of_methods_has_a_name() -> None:
+    families = {method.family for method in METHODS.values()} | {"stop", "check-meter", METHOD}
+    for code in ("zh-CN", "en"):
+        text = load_language(code)
+        assert all(f"method.by.{family}" in text.texts for family in families)
