@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from agent.core.counters import CounterState
-from agent.core.model import Provenance
+from agent.core.model import Provenance, StreamKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,11 @@ class StreamState:
         """Readings up to this time are no longer needed."""
         return self.anchor.time_ms
 
+    @property
+    def kind(self) -> StreamKind:
+        """What was read: a register that counts, or a rate."""
+        return StreamKind.COUNTER if isinstance(self.anchor, CounterState) else StreamKind.RATE
+
     def for_length(self, length_ms: int) -> StreamState:
         """The same state for windows of another length, where one boundary ends both.
 
@@ -68,9 +73,11 @@ class StreamState:
 
     def to_json(self) -> str:
         """One line of JSON; numbers survive to the bit."""
-        kind = "counter" if isinstance(self.anchor, CounterState) else "rate"
         return json.dumps(
-            {"kind": kind, **asdict(self)}, separators=(",", ":"), sort_keys=True, allow_nan=False
+            {"kind": self.kind.value, **asdict(self)},
+            separators=(",", ":"),
+            sort_keys=True,
+            allow_nan=False,
         )
 
     @classmethod

@@ -116,7 +116,7 @@ class WindowCloser:
         """Close every stream up to the boundary, in the caller's transaction."""
         states = StreamStates(connection)
         book = SqliteBook(connection)
-        known = states.load()
+        known = self._known(states)
         windows: list[Window] = []
         saved: dict[str, str] = {}
         events: list[Event] = []
@@ -160,6 +160,17 @@ class WindowCloser:
             emissions=len(emissions) + derived.emissions,
             events=(*events, *derived.events),
         )
+
+    def _known(self, states: StreamStates) -> dict[str, tuple[int, str | None]]:
+        """The states of all streams; a point that was a counter and is a rate now begins anew."""
+        known = states.load()
+        for name, stream in self._metered.items():
+            text = known[name][1]
+            state = StreamState.from_json(text) if text else None
+            if state is not None and state.kind is not stream.kind:
+                states.begin_anew(name, state.closed_to_ms)
+                known[name] = (state.closed_to_ms, None)
+        return known
 
     def is_behind(self, connection: Connection) -> bool:
         """Whether computed streams have not followed what was booked since."""

@@ -37,6 +37,13 @@ class StreamStates:
             (since_ms, stream),
         )
 
+    def begin_anew(self, stream: str, since_ms: int) -> None:
+        """Forget where a stream stands: what it counts is something else from now on."""
+        self._connection.execute(
+            "UPDATE stream_states SET since_ms = ?, state = NULL WHERE stream = ?",
+            (since_ms, stream),
+        )
+
     def load(self) -> dict[str, tuple[int, str | None]]:
         """Of every stream: since when it is known, and its state."""
         rows = self._connection.execute("SELECT stream, since_ms, state FROM stream_states")

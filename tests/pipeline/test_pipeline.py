@@ -24,7 +24,7 @@ from agent.store.batches import Batches
 from agent.store.history import History
 from agent.store.sealed import SealedArchive
 from tests.fake_clock import FakeClock
-from tests.pipeline.site import GRID_2023, Bench
+from tests.pipeline.site import ENERGY, GRID_2023, SITE, Bench
 
 EVERYTHING = Span(from_ms=0, to_ms=1 << 60)
 START_MS = 1_795_000_000_000
@@ -464,3 +464,22 @@ def test_a_doubt_reaches_an_hour_that_is_sealed(bench: Bench) -> None:
     history = History(bench.database.connection, bench.readings)
     good = history.good(["a.load"], sealed_ms - 2_000, sealed_ms + 6_000)["a.load"]
     assert good.times_ms.tolist() == [sealed_ms - 2_000, sealed_ms - 1_000]
+
+
+def test_a_register_that_becomes_a_rate_goes_on_where_it_was_closed(tmp_path: Path) -> None:
+    clock = FakeClock(START_MS)
+    bench = Bench(tmp_path, clock)
+    bench.read(300)
+    bench.pipeline.run_due(clock.now_ms())
+    before = windows(bench, "a.energy")
+    bench.close()
+    power = '"kW", role = "rate", quantity = "power"'
+    energy = ENERGY.replace('"kWh", role = "counter", quantity = "energy-import"', power)
+    bench = Bench(tmp_path, clock, text=SITE.replace("@energy@", energy))
+    bench.read(300)
+    bench.pipeline.run_due(clock.now_ms())
+    found = windows(bench, "a.energy")
+    assert found[: len(before)] == before
+    assert {window.method for window in found[len(before) :]} == {"integral"}
+    assert all(left.end_ms == right.start_ms for left, right in pairwise(found))
+    bench.close()
