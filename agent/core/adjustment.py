@@ -19,6 +19,7 @@ class Reason(StrEnum):
     VERIFIED = "verified"  # an estimate was replaced by a measured total
     LATE = "late"  # readings of a meter came late or were corrected
     PERIOD = "period"  # data of a period source changed
+    FACTOR = "factor"  # another factor, or other settings of a source
     COMPUTED = "computed"  # an input of a computed stream changed
     FILLED = "filled"  # a gap was estimated, or better than before
     SUBSTITUTED = "substituted"  # a rule for missing data was applied

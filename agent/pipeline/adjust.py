@@ -58,7 +58,7 @@ class Revising:
 
 
 class SignedMonths:
-    """What the sources of windows come to in months that were signed, before and after."""
+    """What sources come to in months that were signed, before and after."""
 
     def __init__(self, config: SiteConfig, owner: Owner) -> None:
         self._config = config
@@ -67,8 +67,7 @@ class SignedMonths:
 
     def sums(self, connection: Connection, windows: Iterable[Window]) -> Sums:
         """The sums of all sources of these windows in the signed months that they lie in."""
-        signed = signed_months(connection, self._owner)
-        if not signed:
+        if not (signed := signed_months(connection, self._owner)):
             return {}
         streams: dict[Month, set[str]] = {}
         for window in windows:
@@ -82,6 +81,11 @@ class SignedMonths:
             if source.section.stream in names
         ]
         return self._sums(connection, touched)
+
+    def sum(self, connection: Connection, source: str, month: Month) -> Sums:
+        """The sum of one source in a month, if it is signed."""
+        is_signed = month in signed_months(connection, self._owner)
+        return self._sums(connection, [(month, source)] if is_signed else [])
 
     def adjusted(self, connection: Connection, before: Sums, cause: Cause) -> list[Event]:
         """Book and return an adjustment for every sum that is another one now."""

@@ -15,10 +15,8 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from agent.book.activity import SqliteActivity
-from agent.book.adjustments import signed_months
 from agent.book.database import Database
 from agent.book.ports import Owner, Span
-from agent.book.report_rows import ReportRows
 from agent.book.sqlite import SqliteBook
 from agent.config.accounting import Accounting, accounting
 from agent.config.factors import usable_library
@@ -28,13 +26,14 @@ from agent.config.rules import rules_named
 from agent.config.site import PeriodSource, SiteConfig
 from agent.config.source_rate import factor_ref
 from agent.core.activity import ActivityKind
-from agent.core.adjustment import Adjustment, Reason
+from agent.core.adjustment import Reason
 from agent.core.carbon.basis import KG_PER_T
 from agent.core.carbon.uncertainty import half_width
 from agent.core.model import Emission, Event, FactorRef, Severity
 from agent.core.report.model import NINETY_OF_NINETY_FIVE
 from agent.core.report.month import Month
 from agent.core.timebase import local_date, local_day, local_month
+from agent.pipeline.adjust import Cause, SignedMonths
 from agent.pipeline.period_amounts import Gathered, PeriodAmounts
 from agent.store.state import FactorMarks
 
@@ -70,6 +69,7 @@ class PeriodSources:
         self._config = config
         self._owner = owner
         self._zone = ZoneInfo(config.site.timezone)
+        self._signed = SignedMonths(config, owner)
         self._marks: dict[str, Mark] | None = None
         self._signatures: dict[str, str] = {}
         self._held: Accounting | None = None
@@ -87,10 +87,12 @@ class PeriodSources:
             if latest == mark:
                 continue
             due = self._due(database.connection, plan, mark, latest)
+            afresh = mark is not None and mark.plan != latest.plan
+            reason = Reason.FACTOR if afresh else Reason.PERIOD
             for period in due:
                 seen = period.to_ms > latest.seen_ms
                 with database.transaction() as connection:
-                    events = self._book(connection, plan, period, now_ms, even_missing=seen)
+                    events = self._book(connection, plan, period, now_ms, reason, even_missing=seen)
                 if events is not None:
                     yield events
             if due or mark is None:  # else it is enough to know it until the next start
@@ -203,6 +205,7 @@ class PeriodSources:
         plan: PeriodSource,
         period: Span,
         now_ms: int,
+        reason: Reason,
         *,
         even_missing: bool,
     ) -> Sequence[Event] | None:
@@ -218,7 +221,7 @@ class PeriodSources:
         changed = before is None or replace(draft.emission, revision=before.revision) != before
         if not changed and not retired:
             return None
-        signed = self._signed_sum(connection, plan, period)
+        signed = self._signed.sum(connection, plan.id, Month.of(period.from_ms, self._zone))
         drafts = [*retired, *([draft.emission] if changed else [])]
         keys = [(one.source, one.start_ms, one.length_ms) for one in drafts]
         revisions = book.next_revisions(self._owner, "source", keys)
@@ -227,10 +230,9 @@ class PeriodSources:
             [replace(one, revision=revisions[key]) for one, key in zip(drafts, keys, strict=True)],
         )
         events = self._events(plan, draft, now_ms) if changed else []
-        if signed is not None:
-            events += self._adjusted(connection, plan, period, signed, now_ms)
         book.add_events(self._owner, events)
-        return events
+        cause = Cause(reason=reason, author=self._owner.gateway, now_ms=now_ms)
+        return events + self._signed.adjusted(connection, signed, cause)
 
     def _events(self, plan: PeriodSource, draft: Draft, now_ms: int) -> list[Event]:
         if not draft.reasons:
@@ -245,42 +247,6 @@ class PeriodSources:
                 severity=Severity.WARNING,
                 detail=f"{label}: {'; '.join(draft.reasons)}",
             )
-        ]
-
-    def _signed_sum(self, connection: Connection, plan: PeriodSource, period: Span) -> float | None:
-        """What the source comes to in the month of the period, if that month is signed."""
-        month = Month.of(period.from_ms, self._zone)
-        if month not in signed_months(connection, self._owner):
-            return None
-        rows = ReportRows(connection)
-        number = rows.series(self._owner, "source").get(plan.id)
-        from_ms, to_ms = month.span(self._zone)
-        booked = rows.booked(number, Span(from_ms=from_ms, to_ms=to_ms)) if number else None
-        return booked.kgco2e if booked else 0.0
-
-    def _adjusted(
-        self,
-        connection: Connection,
-        plan: PeriodSource,
-        period: Span,
-        before_kgco2e: float,
-        now_ms: int,
-    ) -> list[Event]:
-        after = self._signed_sum(connection, plan, period) or 0.0
-        if after == before_kgco2e:
-            return []
-        month = Month.of(period.from_ms, self._zone)
-        return [
-            Adjustment(
-                month=month,
-                source=plan.id,
-                before_kgco2e=before_kgco2e,
-                after_kgco2e=after,
-                reason=Reason.PERIOD,
-                author=self._owner.gateway,
-                figures=signed_months(connection, self._owner)[month],
-                adjusted_ms=now_ms,
-            ).event()
         ]
 
     def _emission(

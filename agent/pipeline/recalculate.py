@@ -26,12 +26,15 @@ from agent.book.revise import Revision, pieces_of, revisions, streams_of
 from agent.book.sqlite import SqliteBook
 from agent.config.factors import usable_library
 from agent.config.site import SiteConfig, SourcePlan
+from agent.core.adjustment import Reason
 from agent.core.carbon.recompute import BookedEmissions, era_of, recompute
 from agent.core.errors import StoreError
 from agent.core.model import Event, GasRates, Severity
 from agent.core.ports import Clock
 from agent.core.recalculation import FactorEra, Terms
+from agent.core.report.month import Month
 from agent.core.timebase import local_date, local_month
+from agent.pipeline.adjust import Cause, SignedMonths
 from agent.pipeline.read_ahead import Wanted, is_unchanged, read, read_ahead
 from agent.store.state import Audit, FactorMarks
 
@@ -87,6 +90,7 @@ class Recalculation:
         self._database = database
         self._owner = owner
         self._clock = clock
+        self._signed = SignedMonths(config, owner)
         self._log = structlog.get_logger("recalculate")
 
     async def run(self, progressed: Callable[[], None] = lambda: None) -> list[MonthChange]:
@@ -135,6 +139,7 @@ class Recalculation:
     def _book(self, part: Slice, revised: Sequence[Revision]) -> MonthChange:
         change = _change(part, revised)
         with self._database.transaction() as connection:
+            before = self._signed.sum(connection, change.source, Month.parse(change.month))
             for revision in revised:
                 added = add_recalculation(connection, self._owner, revision)
                 if added < revision.record.count:  # the record would say more than is booked
@@ -143,7 +148,10 @@ class Recalculation:
                         where=f"{change.source} {change.month}",
                         hint="check the database with `tanshu doctor`",
                     )
-            self._tell(connection, change)
+            now_ms = self._clock.now_ms()
+            self._tell(connection, change, now_ms)
+            cause = Cause(reason=Reason.FACTOR, author=self._owner.gateway, now_ms=now_ms)
+            self._signed.adjusted(connection, before, cause)
         self._log.debug("month.recalculated", source=change.source, month=change.month)
         return change
 
@@ -158,8 +166,7 @@ class Recalculation:
             for source in self._config.sources.values()
         }
 
-    def _tell(self, connection: Connection, change: MonthChange) -> None:
-        now_ms = self._clock.now_ms()
+    def _tell(self, connection: Connection, change: MonthChange, now_ms: int) -> None:
         detail = json.dumps(
             {
                 "month": change.month,

@@ -9,11 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from agent.book.adjustments import adjustments_of
 from agent.book.ports import Span
 from agent.book.sqlite import SqliteBook
 from agent.config.site import FormerFactor, SiteConfig
+from agent.core.adjustment import Reason
 from agent.core.carbon.booking import emission_of
 from agent.core.model import Emission
+from agent.core.report.month import Month
 from agent.pipeline.recalculate import Recalculation, preview
 from tests.fake_clock import FakeClock
 from tests.pipeline.site import Bench
@@ -129,3 +132,23 @@ async def test_a_changed_share_holds_from_then_on_and_not_for_what_is_booked(ben
     await recalculation(bench, with_factor(config, 0.6)).run()
     for old, new in zip(before, current(bench, "sa"), strict=True):
         assert new.kgco2e == pytest.approx((old.kgco2e or 0) / old.factor.value * 0.6)
+
+
+async def test_a_signed_month_says_that_its_factor_is_another_one(bench: Bench) -> None:
+    month = "2026-11"  # of START_MS
+    with bench.database.transaction() as connection:
+        connection.execute(
+            "INSERT INTO reviewed_figures (hash, figures) VALUES (?, 'f')", ("0" * 64,)
+        )
+        connection.execute(
+            "INSERT INTO reviews (site, gateway, month, department, name, decision, note, "
+            "figures, settled, reviewed_ms) VALUES (?, ?, ?, 'production', 'Li', 'accepted', '', "
+            "?, '[]', 1)",
+            (bench.owner.site, bench.owner.gateway, month, "0" * 64),
+        )
+    (change,) = await recalculation(bench, with_factor(bench.config, 0.6)).run()
+    (told,) = adjustments_of(bench.database.connection, bench.owner, Month.parse(month))
+    assert (change.month, told.source, told.reason) == (month, "sa", Reason.FACTOR)
+    assert told.figures == "0" * 64
+    assert told.before_kgco2e == pytest.approx(change.before_kgco2e)
+    assert told.after_kgco2e == pytest.approx(change.after_kgco2e)

@@ -10,7 +10,7 @@ import pytest
 
 from agent.config.language import load_language
 from agent.core.activity import ActivityKind
-from agent.core.adjustment import Adjustment
+from agent.core.adjustment import Adjustment, Reason
 from agent.core.checks.finding import FindingCode
 from agent.core.model import Provenance, Severity
 from agent.core.record import COLUMNS, decode_record, encode_record
@@ -361,6 +361,7 @@ def test_a_signed_month_that_changes_is_told_as_an_adjustment(plant: Make) -> No
     told = Adjustment.of(event)
     assert (str(told.month), told.source) == ("2026-06", "s")
     assert told.after_kgco2e == pytest.approx(told.before_kgco2e * 1.1)
+    assert told.reason == Reason.PERIOD
 
 
 def test_what_lacks_is_told_in_the_readers_language(plant: Make) -> None:
