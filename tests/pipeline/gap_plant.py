@@ -23,7 +23,7 @@ EVERYTHING = Span(from_ms=0, to_ms=1 << 60)
 STEP_S = 900
 HISTORY_H = 21 * 24
 
-TEXT = (
+TEXT = '[store]\npath = "gw.db"\n' + (
     site.SITE.replace('bus = "tcp"\nunit =', f'bus = "tcp"\nperiod_s = {STEP_S}\nunit =')
     .replace('{ id = "load", unit = "%", quantity = "load", address = 4, type = "u16" },', "")
     .replace('load = "a.load"', 'load = "c.load"\nconditions = ["c.grade"]')

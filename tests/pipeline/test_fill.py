@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from agent.book.sqlite import SqliteBook
 from agent.core.chain import SigningKey
 from agent.core.model import Provenance, Window
 from agent.daemon.manual_tasks import settle, verification_tasks
+from agent.daemon.service import Gateway
 from agent.ledger.database import open_ledger
 from agent.ledger.intake import Delivery, Intake
 from agent.ledger.storage import LedgerStorage
@@ -346,3 +349,24 @@ async def test_a_process_that_fails_is_told_of_and_replaced(plant: GapPlant) -> 
         with pytest.raises(FillError, match="no such database"):
             await process.ask(replace(job, database=job.database + ".gone"))
         assert (await process.ask(job)).gaps == answer(job).gaps
+
+
+async def test_the_gateway_fills_beside_its_other_work(plant: GapPlant, tmp_path: Path) -> None:
+    """Its own loop finds the gap, has it filled by another process, and wakes the pipeline."""
+    silence(plant, 5, 30, reset=True)
+    plant.close()
+    gateway = Gateway(tmp_path / "site.toml", plant.clock, "boot-2")
+    told: list[str] = []
+    gateway.recorder.listeners.append(lambda event: told.append(event.code))
+    loop = asyncio.create_task(gateway.fill_gaps())
+    async with asyncio.timeout(60):
+        await gateway.wake.wait()
+    loop.cancel()
+    with suppress(asyncio.CancelledError):
+        await loop
+    assert told == ["gap.filled"]
+    rows = gateway.database.connection.execute(
+        "SELECT count(*) FROM windows WHERE method LIKE 'filled:%'"
+    ).fetchone()
+    assert rows[0] >= 29
+    gateway.database.close()
