@@ -17,7 +17,7 @@ from agent.book.report_series import Series, labelled_series, placed_sources, pl
 from agent.book.reviews import reviewed_figures, reviews_of
 from agent.book.sqlite import SqliteBook
 from agent.config.report_site import ReportReference
-from agent.core.activity import KIND_RULES, ActivityEntry
+from agent.core.activity import KIND_RULES, ActivityEntry, ActivityKind
 from agent.core.activity_sums import amounts
 from agent.core.checks import completeness, plausibility, review
 from agent.core.checks.balance import BALANCE_EVENTS, balance_findings
@@ -109,6 +109,7 @@ def month_report(
         complete=now_ms >= to_ms,
         streams=tuple(stream.figures for stream in streams.values()),
         entries=entries,
+        opening_stock=tuple(_opening_stock(before, span)),
     )
     return _reviewed(
         connection,
@@ -196,6 +197,15 @@ def _entries(
         now += [_entry(entry, owner.gateway, span) for entry in listed]
         past += book.current_activity(owner, former)
     return tuple(now), past
+
+
+def _opening_stock(before: Iterable[ActivityEntry], span: Span) -> Iterator[EntryFigures]:
+    """What lay there when the month began: of each stock the last entry before it."""
+    last: dict[str, ActivityEntry] = {}
+    for entry in sorted(before, key=lambda one: one.end_ms or 0):
+        if entry.kind is ActivityKind.INTERMEDIATE_STOCK and (entry.end_ms or 0) <= span.from_ms:
+            last[entry.stream] = entry
+    return (_entry(entry, "", span) for entry in last.values())
 
 
 def _entry(entry: ActivityEntry, gateway: str, span: Span) -> EntryFigures:

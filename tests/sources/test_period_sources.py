@@ -18,6 +18,7 @@ from agent.core.report.model import FactorDocument
 from agent.pipeline.period_preview import preview_periods
 from agent.web.event_text import event_detail
 from agent.web.present import Presenter, site_zone
+from agent.web.report.tables_data import entries_table
 from agent.web.report.words import ReportWords
 from tests.carbon.inventory_text import calculate
 from tests.sources.plant import DAY_MS, OWNER, Plant, month
@@ -408,3 +409,14 @@ def test_the_report_tells_the_evidence_of_own_factors_and_what_else_decides(plan
     assert words.document(own, "contract 12") == "contract 12"
     assert words.document(report.factors[0].document, "contract 12").endswith("危险废物")
     assert words.details(report.entries[0].entry) == "purity 97 % · incineration"
+
+
+def test_the_report_shows_the_stock_that_the_month_began_with(plant: Make) -> None:
+    made = plant(BALANCE)
+    for day, level in ((MAY[0] + DAY_MS, 90.0), (JUNE[0], 80.0), (JULY[0], 60.0)):
+        made.enter(STOCK, "naphtha", level, (day - DAY_MS, day))
+    report = made.report(2026, 6, JULY[0])
+    assert [part.amount for part in report.opening_stock] == [80.0]
+    assert [part.amount for part in report.entries] == [60.0]
+    rows = entries_table(report, ReportWords.of(report, load_language("en"))).rows
+    assert [row[2] for row in rows] == [80.0, 60.0]

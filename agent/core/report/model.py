@@ -369,4 +369,5 @@ class MonthReport:
     sign_off: SignOff
     figures: str  # what a sign-off signs, as canonical text
     figures_hash: str
+    opening_stock: tuple[EntryFigures, ...] = ()  # the last levels before the month
     adjustments: tuple[Adjustment, ...] = ()  # what changed after somebody had signed

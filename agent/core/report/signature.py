@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from agent.core.report.model import Change, MonthReport, SourceFigures
+from agent.core.report.model import Change, EntryFigures, MonthReport, SourceFigures
 
 SCHEMA = 1
 
@@ -52,17 +53,25 @@ def signed_figures(report: MonthReport, gateways: Sequence[str]) -> str:
             if use.source in sources
         },
         "entries": {
-            f"{part.entry.stream} {part.entry.batch or part.entry.start_ms}": {
+            key: {
                 "amount": repr(part.amount),
                 "unit": part.entry.unit,
                 "carbon_content": repr(part.entry.carbon_content),
                 "revision": part.entry.revision,
             }
-            for part in report.entries
-            if part.gateway in gateways
+            for key, part in _entries(report, gateways)
         },
     }
     return json.dumps(figures, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _entries(report: MonthReport, gateways: Sequence[str]) -> Iterator[tuple[str, EntryFigures]]:
+    """Entries by series and batch or start; by their length, too, where several start together."""
+    listed = [part for part in report.entries if part.gateway in gateways]
+    keys = [f"{part.entry.stream} {part.entry.batch or part.entry.start_ms}" for part in listed]
+    times = Counter(keys)
+    for key, part in zip(keys, listed, strict=True):
+        yield key if times[key] == 1 else f"{key} {part.entry.length_ms}", part
 
 
 def _own(source: SourceFigures) -> str:

@@ -10,6 +10,7 @@ from agent.config.language import Language
 from agent.core.report.model import (
     NINETY_OF_NINETY_FIVE,
     Comparison,
+    EntryFigures,
     GroupFigures,
     Mass,
     MonthReport,
@@ -94,15 +95,8 @@ def document(report: MonthReport, language: Language) -> dict[str, Any]:
             }
             for stream in report.streams
         ],
-        "entries": [
-            {
-                "gateway": part.gateway,
-                "amount_in_month": part.amount,
-                "divided": part.divided,
-                "entry": part.entry,
-            }
-            for part in report.entries
-        ],
+        "entries": [_entry(part) for part in report.entries],
+        "opening_stock": [_entry(part) for part in report.opening_stock],
         "factors": report.factors,
         "previous": _comparison(report.previous),
         "last_year": _comparison(report.last_year),
@@ -212,6 +206,15 @@ def _group(group: GroupFigures) -> dict[str, Any]:
         **_interval(float(group.mass.kgco2e), group.half_95_kg),
         "share": group.share,
         "estimated_share": group.estimated_share,
+    }
+
+
+def _entry(part: EntryFigures) -> dict[str, object]:
+    return {
+        "gateway": part.gateway,
+        "amount_in_month": part.amount,
+        "divided": part.divided,
+        "entry": part.entry,
     }
 
 

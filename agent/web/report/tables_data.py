@@ -154,7 +154,7 @@ def _stream_row(stream: StreamFigures, words: ReportWords) -> tuple[Value, ...]:
 def entries_table(report: MonthReport, words: ReportWords) -> Table:
     t = words.t
     rows: list[tuple[Value, ...]] = []
-    for part in report.entries:
+    for part in (*report.opening_stock, *report.entries):
         entry = part.entry
         evidence = f"{entry.evidence.name} {entry.evidence.sha256[:8]}" if entry.evidence else ""
         rows.append(
