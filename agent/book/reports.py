@@ -103,7 +103,10 @@ def month_report(
     report = replace(
         report,
         gateways=tuple(dict.fromkeys(owner.gateway for owner in owners)),
-        products=product_figures(entries, [source for source in booked if source.place.counted]),
+        products=product_figures(
+            [part for part in entries if part.entry.stream not in reference.recovered],
+            [source for source in booked if source.place.counted],
+        ),
         until_ms=span.to_ms,
         made_ms=now_ms,
         complete=now_ms >= to_ms,

@@ -62,6 +62,7 @@ class ReportReference:
     defaults: Mapping[str, FactorDefault]
     benchmarks: tuple[Benchmark, ...]
     conflicts: tuple[PlaceConflict, ...] = ()
+    recovered: frozenset[str] = frozenset()  # entered series that are no products but taken off
     described: bool = True  # by a site file; else only what the book itself holds is known
 
 
@@ -102,12 +103,21 @@ def report_reference(config: SiteConfig, *others: SiteConfig) -> ReportReference
             source: default for one in configs for source, default in _defaults(one, rules, known)
         },
         benchmarks=all_benchmarks(),
+        recovered=frozenset(name for one in configs for name in _recovered(one)),
         conflicts=tuple(
             conflict
             for one in others
             for conflict in place_conflicts(config, one.gateway.id, _described_places(one))
         ),
     )
+
+
+def _recovered(config: SiteConfig) -> Iterator[str]:
+    """The series that bring what was recovered: carbon and methane that were caught."""
+    for plan in config.period_sources.values():
+        for feed in plan.feeds:
+            if feed.activity and str(feed.path[0]).startswith("recovered_"):
+                yield feed.activity
 
 
 def decimals_of(rules: Rules) -> int:

@@ -420,3 +420,14 @@ def test_the_report_shows_the_stock_that_the_month_began_with(plant: Make) -> No
     assert [part.amount for part in report.entries] == [60.0]
     rows = entries_table(report, ReportWords.of(report, load_language("en"))).rows
     assert [row[2] for row in rows] == [80.0, 60.0]
+
+
+def test_what_was_recovered_is_no_product_of_the_report(plant: Make) -> None:
+    made = plant(BALANCE + '[source.recovered_c_t]\nactivity = "activity.product.carbon"\n')
+    for kind, item, amount in ((RAW, "naphtha", 100.0), (PRODUCT, "ethylene", 60.0)):
+        made.enter(kind, item, amount, JUNE)
+    made.enter(WASTE, "residue", 2.0, JUNE, treatment="incineration")
+    made.enter(PRODUCT, "carbon", 3.0, JUNE)
+    made.windows("m.gas", JUNE, 0.0)
+    made.run(JULY[0])
+    assert [one.item for one in made.report(2026, 6, JULY[0]).products] == ["ethylene"]
