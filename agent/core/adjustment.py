@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 
+from agent.core.errors import UsageError
 from agent.core.model import Event, Severity
 from agent.core.report.month import Month
 
@@ -69,15 +70,18 @@ class Adjustment:
 
     @classmethod
     def of(cls, event: Event) -> Adjustment:
-        """Inverse of `event`; ``ValueError`` or ``KeyError`` if the event is none."""
-        words = json.loads(event.detail)
-        return cls(
-            month=Month.parse(words["month"]),
-            source=event.subject,
-            before_kgco2e=float(words["before_kgco2e"]),
-            after_kgco2e=float(words["after_kgco2e"]),
-            reason=str(words["reason"]),
-            author=str(words["author"]),
-            figures=str(words["figures"]),
-            adjusted_ms=event.time_ms,
-        )
+        """Inverse of `event`; ``ValueError`` if the event is none."""
+        try:
+            words = json.loads(event.detail)
+            return cls(
+                month=Month.parse(words["month"]),
+                source=event.subject,
+                before_kgco2e=float(words["before_kgco2e"]),
+                after_kgco2e=float(words["after_kgco2e"]),
+                reason=str(words["reason"]),
+                author=str(words["author"]),
+                figures=str(words["figures"]),
+                adjusted_ms=event.time_ms,
+            )
+        except (KeyError, TypeError, UsageError) as error:
+            raise ValueError(f"{event.detail[:80]!r} is no adjustment") from error

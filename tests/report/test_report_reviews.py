@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 import pytest
-from report_month import OWNER, BookedSite, measured
+from report_month import OCTOBER, OWNER, ZONE, BookedSite, measured
 
+from agent.book.activity import SqliteActivity
 from agent.book.reviews import ReviewBasis, add_review, new_review, reviews_of
+from agent.book.sqlite import SqliteBook
+from agent.core.activity import ActivityEntry, ActivityKind, stream_of
+from agent.core.adjustment import Adjustment
+from agent.core.checks.balance import BALANCE_EVENTS
 from agent.core.checks.finding import FindingCode
 from agent.core.errors import UsageError
 from agent.core.model import Provenance
 from agent.core.report.model import Decision, Department, MonthReport, SignOff
+from agent.core.timebase import DAY_MS
 
 
 def review(
@@ -146,3 +153,51 @@ def test_reviews_are_never_changed_or_deleted(booked: BookedSite) -> None:
         assert "Integrity" in type(refused.value).__name__
     assert [one.name for one in reviews_of(connection, OWNER, report.month)] == ["李四", "李四"]
     assert sqlite3.threadsafety >= 0
+
+
+def test_every_entry_is_signed_also_those_that_begin_together(booked: BookedSite) -> None:
+    from_ms, to_ms = OCTOBER.span(ZONE)
+    day = ActivityEntry(
+        stream=stream_of(ActivityKind.PRODUCT, "乙烯"),
+        kind=ActivityKind.PRODUCT,
+        item="乙烯",
+        amount=30.0,
+        unit="t",
+        start_ms=from_ms,
+        end_ms=from_ms + DAY_MS,
+    )
+    month = replace(day, amount=900.0, end_ms=to_ms)
+    booked.book()
+    with booked.database.transaction() as connection:
+        SqliteActivity(connection).add_activity(OWNER, [month])
+    assert f'"{month.stream} {from_ms}":' in booked.report().figures
+    with booked.database.transaction() as connection:
+        SqliteActivity(connection).add_activity(OWNER, [day])
+    report = both(booked)
+    for entry in (day, month):
+        assert f'"{entry.stream} {from_ms} {entry.length_ms}":' in report.figures
+    with booked.database.transaction() as connection:
+        SqliteActivity(connection).add_activity(OWNER, [replace(day, amount=31.0, revision=1)])
+    assert booked.report().sign_off is SignOff.VOID
+
+
+def test_an_event_of_another_form_does_not_stop_a_report(booked: BookedSite) -> None:
+    told = Adjustment(
+        month=OCTOBER,
+        source="f103-gas",
+        before_kgco2e=1.0,
+        after_kgco2e=2.0,
+        reason="a-word-of-tomorrow",
+        author="gw-01",
+        figures="0" * 64,
+        adjusted_ms=OCTOBER.span(ZONE)[1],
+    )
+    details = ("", "{", "[]", '{"month": "2026-10"}', '{"month": 7}')
+    events = [replace(told.event(), detail=detail) for detail in details]
+    events += [
+        replace(told.event(), code=code, time_ms=told.adjusted_ms) for code in BALANCE_EVENTS
+    ]
+    booked.book()
+    with booked.database.transaction() as connection:
+        SqliteBook(connection).add_events(OWNER, [*events, told.event()])
+    assert booked.report().adjustments == (told,)

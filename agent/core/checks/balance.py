@@ -17,21 +17,29 @@ def balance_findings(events: Iterable[Event]) -> Iterator[Finding]:
     """One finding per master: what the two differ by in all, over how many days.
 
     ``events`` are those of `BALANCE_EVENTS`, one per day and master, as the daily balance books
-    them; others are not looked at.
+    them; others are not looked at, nor what has another form.
     """
-    days: dict[str, list[tuple[Event, dict[str, str]]]] = {}
+    days: dict[str, list[dict[str, str]]] = {}
     for event in events:
         if event.code in BALANCE_EVENTS:
             found = dict(_PAIR.findall(event.detail))
-            days.setdefault(event.subject, []).append((event, found))
+            if "unit" in found and _is_number(found.get("unmetered", "")):
+                days.setdefault(event.subject, []).append(found)
     for stream, listed in sorted(days.items()):
         yield Finding(
             code=FindingCode.BALANCE,
             subject=stream,
             name=stream,
             severity=Severity.WARNING,
-            number=math.fsum(float(found["unmetered"]) for _, found in listed),
-            unit=listed[-1][1]["unit"],
+            number=math.fsum(float(found["unmetered"]) for found in listed),
+            unit=listed[-1]["unit"],
             reference=float(len(listed)),
             reference_unit="d",
         )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
