@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agent.book.activity import SqliteActivity
+from agent.book.filled_gaps import filled_gaps
 from agent.book.ports import Owner, Span
 from agent.book.report_rows import ReportRows
 from agent.book.sqlite import SqliteBook
@@ -19,7 +20,7 @@ from agent.core.activity import ActivityEntry, ActivityKind, slug
 from agent.core.activity_sums import amounts, mean_contents, stock_changes
 from agent.core.model import Provenance
 from agent.core.report.model import NINETY_OF_NINETY_FIVE
-from agent.core.report.sums import WindowRow
+from agent.core.report.sums import WindowRow, gap_half_width
 from agent.core.timebase import HOUR_MS
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class PeriodAmounts:
 
     def _add_stream(self, gathered: Gathered, plan: PeriodSource, feed: Feed, span: Span) -> None:
         """The sum of a stream's windows; time without a value leaves no sum."""
-        values, guessed, halves = array("d"), array("d"), array("d")
+        values, guessed = array("d"), array("d")
         known_ms = revisions = 0
         for window in self._windows(feed.stream, span):  # a month may have half a million
             revisions += window.revision
@@ -76,7 +77,6 @@ class PeriodAmounts:
             values.append(window.value)
             if window.provenance is Provenance.ESTIMATED:
                 guessed.append(abs(window.value))
-                halves.append(((window.upper or 0.0) - (window.lower or 0.0)) / 2)
         gathered.used(feed.stream, revisions)
         missing_ms = span.to_ms - span.from_ms - known_ms
         if missing_ms > 0:
@@ -84,7 +84,7 @@ class PeriodAmounts:
             return
         total, share = math.fsum(values), math.fsum(guessed)
         gross = math.fsum(map(abs, values))
-        half_90 = math.fsum(halves)
+        half_90 = self._gap_half_width(feed.stream, span) if guessed else 0.0
         gap_pct = half_90 / NINETY_OF_NINETY_FIVE / gross * 100 if gross else 0.0
         unit, meter = self._config.streams[feed.stream].unit, feed.stream.partition(".")[0]
         self._add(
@@ -96,6 +96,16 @@ class PeriodAmounts:
             estimated=share / gross if gross else 0.0,
             uncertainty_pct=math.hypot(plan.uncertainty_pct[feed.stream], gap_pct),
             group=meter if meter in self._config.meters else feed.stream,
+        )
+
+    def _gap_half_width(self, stream: str, span: Span) -> float:
+        """Half of the 90 % interval that estimated gaps leave in the sum of a stream."""
+        gaps = filled_gaps(self._connection, [self._owner], span)
+        rows = self._windows(stream, span)
+        return gap_half_width(
+            (row for row in rows if row.provenance is Provenance.ESTIMATED),
+            (span.from_ms, span.to_ms),
+            gaps.get((self._owner.gateway, stream), ()),
         )
 
     def _windows(self, stream: str, span: Span) -> Iterator[WindowRow]:
