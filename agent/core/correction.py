@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import StrEnum
 
 from agent.core.errors import UsageError
+from agent.core.field_reader import number_of
 
 
 class CorrectionKind(StrEnum):
@@ -88,17 +88,21 @@ def _number(fields: Mapping[str, object], name: str) -> float | None:
     value = fields.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    number = number_of(value, percent=False) if isinstance(value, int | float) else None
+    if number is None:
         raise UsageError("is no number", where=name, hint="such as 51234.5")
-    return float(value)
+    return number
 
 
 def _time_ms(text: str, zone: tzinfo) -> int:
     try:
         moment = datetime.fromisoformat(text)
         placed = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-        return round(placed.timestamp() * 1000)
+        time_ms = round(placed.timestamp() * 1000)
     except (ValueError, OverflowError):
+        time_ms = -1
+    if time_ms < 0:
         raise UsageError(
             "is not a time", where="at", hint="ISO 8601, such as 2026-11-22T08:00:00"
-        ) from None
+        )
+    return time_ms

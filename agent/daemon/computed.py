@@ -15,11 +15,13 @@ from agent.config.site import DerivedPlan, SiteConfig
 from agent.core.balance import Metered
 from agent.core.errors import UsageError
 from agent.core.model import Event, Severity, StreamKind
+from agent.core.timebase import DAY_MS, HOUR_MS
 from agent.pipeline.balance import PeriodBalance, balances, periods_of
 from agent.store.models import DerivedMarks, Models, ModelVersion
 from agent.store.state import Audit
 from agent.web.computed_view import (
     BalancePart,
+    BalancePeriod,
     BalanceQuery,
     BalanceRow,
     ModelRow,
@@ -30,6 +32,11 @@ if TYPE_CHECKING:
     from agent.daemon.service import Gateway
 
 MOST_PERIODS = 800  # of one question: a month of hours
+SHORTEST_MS = {
+    BalancePeriod.HOUR: HOUR_MS,
+    BalancePeriod.DAY: 23 * HOUR_MS,
+    BalancePeriod.MONTH: 28 * DAY_MS,
+}
 
 
 class ComputedDesk:
@@ -42,11 +49,10 @@ class ComputedDesk:
         """Balances by start and master, at most ``limit``."""
         gateway = self._gateway
         zone = ZoneInfo(gateway.config.site.timezone)
+        if query.to_ms - query.from_ms > MOST_PERIODS * SHORTEST_MS[query.period]:
+            what = f"lies more than {MOST_PERIODS} periods after `from`"
+            raise UsageError(what, where="to", hint="ask for less at once")
         periods = periods_of(query.period, query.from_ms, query.to_ms, zone)
-        if len(periods) > MOST_PERIODS:
-            raise UsageError(
-                f"{len(periods)} periods", where="from", hint=f"ask for at most {MOST_PERIODS}"
-            )
         found = balances(gateway.database.connection, gateway.owner, gateway.config, periods)
         return [_row(one) for one in found[: query.limit]]
 

@@ -43,7 +43,7 @@ def check_may_write(request: Request, token: Callable[[], str]) -> None:
             hint="send JSON with the header Content-Type: application/json",
         )
     host, origin = request.headers.get("host", ""), request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+    if origin is not None and _netloc(origin) != host.lower():
         raise WriteRefusal(
             status=403,
             what="a page of another origin may not write here",
@@ -93,10 +93,20 @@ def _check_token(authorization: str, token: str) -> None:
         )
 
 
+def _netloc(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
+
+
 def _is_local(request: Request, host: str) -> bool:
     if request.client is None or any(name in request.headers for name in _FORWARDED):
         return False
-    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
     return _is_loopback(request.client.host) and (name == "localhost" or _is_loopback(name))
 
 

@@ -166,6 +166,8 @@ async def test_entries_are_listed_by_span_and_kind(served: Served) -> None:
         ("192.0.2.7", {}, 403),
         ("127.0.0.1", {"host": "rebound.example"}, 403),
         ("127.0.0.1", {"host": ""}, 403),
+        ("127.0.0.1", {"host": "[::1"}, 403),
+        ("127.0.0.1", {"origin": "http://[::1"}, 403),
         ("127.0.0.1", {"origin": "http://foreign.example"}, 403),
         ("127.0.0.1", {"origin": "null"}, 403),
         ("127.0.0.1", {"x-forwarded-for": "192.0.2.7"}, 403),

@@ -174,3 +174,10 @@ def test_the_api_is_described() -> None:
     assert set(paths["/api/v1/manual"]) == {"get", "post"}
     assert set(paths["/api/v1/manual/tasks"]) == {"get"}
     assert set(paths["/api/v1/manual/verify"]) == {"post"}
+
+
+@pytest.mark.parametrize("period", ["hour", "day", "month"])
+async def test_a_balance_of_all_times_is_refused_at_once(served: Served, period: str) -> None:
+    answer = await served.get(f"/api/v1/balance?period={period}&from=0&to=253402300799999")
+    assert (answer.status, answer.body["where"]) == (400, "to")
+    assert (await served.get(f"/api/v1/balance?period={period}")).status == 200

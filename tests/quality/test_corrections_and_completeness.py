@@ -140,6 +140,8 @@ async def test_a_replacement_over_the_api(app: Starlette, gateway: Gateway) -> N
         ({"point": "a.load"}, "point"),
         ({"at": "yesterday"}, "at"),
         ({"at": "2027-01-01"}, "at"),
+        ({"at": "0001-01-01"}, "at"),
+        ({"new_start": 10**400}, "new_start"),
         ({"by": "  "}, "by"),
         ({"old_end": ...}, "old_end"),
         ({"old_end": "1018"}, "old_end"),
