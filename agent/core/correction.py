@@ -102,7 +102,5 @@ def _time_ms(text: str, zone: tzinfo) -> int:
     except (ValueError, OverflowError):
         time_ms = -1
     if time_ms < 0:
-        raise UsageError(
-            "is not a time", where="at", hint="ISO 8601, such as 2026-11-22T08:00:00"
-        )
+        raise UsageError("is not a time", where="at", hint="ISO 8601, such as 2026-11-22T08:00:00")
     return time_ms
