@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 NO_VALUE = "source.no_period_value"
+MOST_UNSAVED = 10_000  # windows that a start has to look through again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,7 @@ class PeriodSources:
         self._zone = ZoneInfo(config.site.timezone)
         self._signed = SignedMonths(config, owner)
         self._marks: dict[str, Mark] | None = None
+        self._saved: dict[str, int] = {}  # the window that each mark in the file stands at
         self._signatures: dict[str, str] = {}
         self._held: Accounting | None = None
 
@@ -81,6 +83,7 @@ class PeriodSources:
         """
         if self._config.period_sources and self._marks is None:
             self._marks = _read_marks(database.connection)
+            self._saved = {source: mark.windows for source, mark in self._marks.items()}
         for plan in self._config.period_sources.values():
             mark = (self._marks or {}).get(plan.id)
             latest = self._latest(database.connection, plan, mark, until_ms, now_ms)
@@ -95,12 +98,17 @@ class PeriodSources:
                     events = self._book(connection, plan, period, now_ms, reason, even_missing=seen)
                 if events is not None:
                     yield events
-            if due or mark is None:  # else it is enough to know it until the next start
-                with database.transaction() as connection:
-                    words = json.dumps(asdict(latest), separators=(",", ":"))
-                    FactorMarks(connection).save({plan.id: words})
+            # else it is enough to know it until the next start
+            if due or mark is None or latest.windows >= self._saved[plan.id] + MOST_UNSAVED:
+                self._save(database, plan, latest)
             if self._marks is not None:
                 self._marks[plan.id] = latest
+
+    def _save(self, database: Database, plan: PeriodSource, mark: Mark) -> None:
+        words = json.dumps(asdict(mark), separators=(",", ":"))
+        with database.transaction() as connection:
+            FactorMarks(connection).save({plan.id: words})
+        self._saved[plan.id] = mark.windows
 
     def draft(self, connection: Connection, plan: PeriodSource, period: Span) -> Draft:
         """What a period comes to by the data that are booked now; nothing is written."""

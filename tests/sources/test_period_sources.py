@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from agent.book.sqlite import SqliteBook
 from agent.config.language import load_language
 from agent.core.activity import ActivityKind
 from agent.core.adjustment import Adjustment, Reason
@@ -15,7 +17,10 @@ from agent.core.checks.finding import FindingCode
 from agent.core.model import Provenance, Severity
 from agent.core.record import COLUMNS, decode_record, encode_record
 from agent.core.report.model import FactorDocument
+from agent.core.timebase import HOUR_MS
+from agent.pipeline import period_sources
 from agent.pipeline.period_preview import preview_periods
+from agent.store.state import FactorMarks
 from agent.web.event_text import event_detail
 from agent.web.present import Presenter, site_zone
 from agent.web.report.tables_data import entries_table
@@ -431,3 +436,26 @@ def test_what_was_recovered_is_no_product_of_the_report(plant: Make) -> None:
     made.windows("m.gas", JUNE, 0.0)
     made.run(JULY[0])
     assert [one.item for one in made.report(2026, 6, JULY[0]).products] == ["ethylene"]
+
+
+def test_a_start_looks_through_few_windows_again(
+    plant: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def saved() -> int:
+        text = FactorMarks(made.database.connection).load()["s"]
+        return int(json.loads(text)["windows"])
+
+    monkeypatch.setattr(period_sources, "MOST_UNSAVED", 50)
+    made = plant(BALANCE)
+    made.run(JULY[0])
+    assert saved() == 0
+    for hours, at in ((49, 0), (50, 50), (60, 50), (100, 100)):
+        booked = SqliteBook(made.database.connection).next_id("windows") - 1
+        start_ms = JULY[0] + booked * HOUR_MS
+        made.windows("m.gas", (start_ms, JULY[0] + hours * HOUR_MS), 1.0 * (hours - booked))
+        made.run(JULY[0] + hours * HOUR_MS)
+        assert saved() == at
+    made.configure(made.config)  # as after a start: what was looked at before is not due
+    assert made.run(JULY[0] + 101 * HOUR_MS) == []
+    made.windows("m.gas", JUNE, 250_000.0)
+    assert [event.subject for event in made.run(JULY[0] + 102 * HOUR_MS)] == ["s"]
