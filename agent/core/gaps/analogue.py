@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from agent.core import kernels
 from agent.core.gaps.regression import Regression
-from agent.core.gaps.series import SATURDAY, WORKDAY, Prepared, Span, running
+from agent.core.gaps.series import SATURDAY, WORKDAY, Prepared, Span
 from agent.core.kernels.analogues import block_distances
 from agent.core.kernels.arrays import Floats, Integers
 from agent.core.timebase import DAY_MS
 
 LONGEST_SEARCH_DAYS: Final = 400
-MOST_CANDIDATES: Final = 20_000
+MOST_CANDIDATES: Final = 10_000
 BLOCKS: Final = 24  # a condition within the gap is compared in this many parts
 CALENDAR_BLOCKS: Final = 6
 MONTH_DAYS: Final = 30.0
@@ -56,6 +56,16 @@ class Found:
     distances: Floats
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sought:
+    """What the distances of candidates depend on."""
+
+    part: Span
+    search: Search
+    total: float | None
+    outer: tuple[bool, bool]
+
+
 class Analogues:
     """Finds and combines analogues in one prepared series."""
 
@@ -70,29 +80,39 @@ class Analogues:
             (prepared.kind == SATURDAY).astype(np.float64),
         ]
         self._conditions = len(prepared.columns)
-        rows = [running(row) for row in (prepared.values, *prepared.columns, *calendar)]
-        self._plain = (np.concatenate(rows), prepared.values)
-        self._residual: dict[int, tuple[Floats, Floats]] = {}
-        self._residual_sums: Floats | None = None  # all columns once more, the first rewritten
+        rows = [prepared.values, *prepared.columns, *calendar]
+        # The last column is of what the regression leaves, rewritten day by day.
+        self._residual_column = len(rows)
+        self._sums = np.zeros((len(rows) + 1) * (prepared.count + 1))
+        for column, row in enumerate(rows):
+            self._add_up(column, row)
+        self._residual: dict[int, Floats] = {}
+        self._now = -1
+        self._starts: dict[int, Integers] = {}
+        self._spreads: dict[bool, float] = {}
+        self._measured: dict[_Sought, Floats | None] = {}
 
     def refresh(self) -> None:
         """Take over what was filled meanwhile."""
-        self._plain[0][: self._prepared.count + 1] = running(self._prepared.values)
+        self._add_up(0, self._prepared.values)
         self._residual = {}
+        self._now = -1
 
-    def _source(self, index: int, *, residual: bool) -> tuple[Floats, Floats, Floats]:
-        """Running sums of all columns, the values to copy, and what the regression explains."""
+    def _add_up(self, column: int, row: Floats) -> None:
+        size = self._prepared.count + 1
+        np.cumsum(row, out=self._sums[column * size + 1 : (column + 1) * size])
+
+    def _source(self, index: int, *, residual: bool) -> tuple[int, Floats, Floats]:
+        """Column of the values to copy, these values, and what the regression explains."""
         if not residual or self._regression is None:
-            return (*self._plain, np.zeros(0))
+            return 0, self._prepared.values, np.zeros(0)
         explained = self._regression.fit(index)
         day = self._regression.day(index)
         if day not in self._residual:
             rest = self._prepared.values - explained
-            if self._residual_sums is None:
-                self._residual_sums = self._plain[0].copy()
-            self._residual_sums[: self._prepared.count + 1] = running(rest)
-            self._residual = {day: (self._residual_sums, rest)}
-        return (*self._residual[day], explained)
+            self._add_up(self._residual_column, rest)
+            self._residual = {day: rest}
+        return self._residual_column, self._residual[day], explained
 
     def predict(self, span: Span, search: Search, total: float | None) -> Floats | None:
         """Values of a gap and its edges as its analogues ran; None if there are none.
@@ -122,12 +142,30 @@ class Analogues:
         outer: tuple[bool, bool] = (True, True),
     ) -> Found | None:
         """The nearest times that end before ``now``; ``outer`` says which edges belong to it."""
-        candidates = self._candidates(now, part)
+        if now != self._now:
+            self._now = now
+            self._starts, self._spreads, self._measured = {}, {}, {}
+        if len(part) not in self._starts:
+            self._starts[len(part)] = self._candidates(now, part)
+        candidates = self._starts[len(part)]
         if not len(candidates):
             return None
-        sums, source, explained = self._source(now, residual=search.residual)
-        spread = float(source[:now].var()) + 1e-12
-        features = self._features(part, search, spread, outer)
+        by_what = replace(search, neighbours=0, apart=0.0, median=False, piece_h=None)
+        sought = _Sought(part=part, search=by_what, total=total, outer=outer)
+        if sought not in self._measured:
+            self._measured[sought] = self._distances(now, sought, candidates)
+        distances = self._measured[sought]
+        if distances is None:
+            return None
+        return _nearest(candidates, distances, search, max(1, int(len(part) * search.apart)))
+
+    def _distances(self, now: int, sought: _Sought, candidates: Integers) -> Floats | None:
+        part, search, total = sought.part, sought.search, sought.total
+        own, source, explained = self._source(now, residual=search.residual)
+        if search.residual not in self._spreads:
+            self._spreads[search.residual] = float(source[:now].var()) + 1e-12
+        spread = self._spreads[search.residual]
+        features = self._features(part, search, spread, sought.outer)
         if total is not None and search.total:
             features.append((0, 0, len(part), search.total / spread))
         if not features:
@@ -135,17 +173,18 @@ class Analogues:
         column, first, end = (np.array([row[i] for row in features]) for i in (0, 1, 2))
         lengths = end - first
         weights = np.array([row[3] for row in features]) / lengths**2
-        offsets = column * (self._prepared.count + 1)
+        offsets = np.where(column == 0, own, column) * (self._prepared.count + 1)
+        sums = self._sums
         targets = sums[offsets + part.first + end] - sums[offsets + part.first + first]
         if total is not None and search.total:
             counted = float(explained[part.first : part.end].sum()) if len(explained) else 0.0
             targets[-1] = total - counted
-        distances = np.empty(len(candidates))
+        distances = np.zeros(len(candidates))
         measure(sums, offsets, first, end, weights, targets, candidates, distances)
         if search.age:
             months = (now - candidates) * (self._prepared.step_ms / DAY_MS / MONTH_DAYS)
             distances += search.age * months
-        return _nearest(candidates, distances, search, max(1, int(len(part) * search.apart)))
+        return distances
 
     def _candidates(self, now: int, part: Span) -> Integers:
         """Starts of earlier times that were measured throughout, in ascending order."""

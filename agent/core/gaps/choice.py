@@ -11,7 +11,7 @@ from agent.core.kernels.arrays import Floats, Integers
 
 ROUNDS: Final = 15
 _TRIM: Final = 1.5  # a method worse than this many times the best is out
-_POWER: Final = 6  # of the inverse error in the other half of the weights
+_POWER: Final = 10  # of the inverse error by which methods are weighed
 _LEAST: Final = 0.02  # a smaller weight is not worth its method's work
 FOLDS: Final = 4
 
@@ -32,8 +32,9 @@ def choose(
 
     ``predictions`` has the axes pseudo-gap, method, bridge, place; ``truth`` pseudo-gap, place;
     ``allowed`` is 0 where a method has no such bridge. Each method takes its best bridge. Half of a
-    weight comes from greedy selection with replacement (Caruana et al., ICML 2004), half from the
-    inverse error, so that chance in few pseudo-gaps does not decide alone.
+    weight of a shape comes from greedy selection with replacement (Caruana et al., ICML 2004), the
+    rest from the inverse error. Of an amount there is one number per pseudo-gap, too few for
+    selection: all comes from the inverse error.
     """
     errors = np.abs(predictions - truth[:, None, None]).sum(axis=(0, 3))
     errors = np.where((allowed > 0) & np.isfinite(errors), errors, np.inf)
@@ -43,11 +44,12 @@ def choose(
     kept = np.flatnonzero(losses <= _TRIM * best + 1e-12)
     own = predictions[:, kept, bridges[kept]]
     weights = np.zeros(len(methods))
-    weights[kept] = _greedy(own, truth) / 2.0
     inverse = np.ones(len(kept))
     if best > 0.0:
         inverse = (best / losses[kept]) ** _POWER
-    weights[kept] += inverse / inverse.sum() / 2.0
+    weights[kept] = inverse / inverse.sum()
+    if truth.shape[1] > 1:
+        weights[kept] = (weights[kept] + _greedy(own, truth)) / 2.0
     weights[weights < _LEAST] = 0.0
     weights /= weights.sum()
     return tuple(

@@ -26,7 +26,7 @@ from agent.core.gaps.special import (
 from agent.core.kernels.arrays import Floats, Mask
 from agent.core.timebase import HOUR_MS
 
-RELEARN_DAYS: Final = 7
+RELEARN_DAYS: Final = 30
 _GROWN_SHARE: Final = 0.1  # history may grow by that much before a plan is learned again
 _TOLD: Final = 0.15  # weight from which a family of methods is named
 _MOST_MATCHES: Final = 12

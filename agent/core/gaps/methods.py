@@ -11,7 +11,7 @@ import numpy as np
 
 from agent.core.gaps import calendar
 from agent.core.gaps.analogue import Analogues, Found, Search
-from agent.core.gaps.regression import CalendarRegression, Regression, Terms
+from agent.core.gaps.regression import CalendarRegression, Features, Regression, Terms
 from agent.core.gaps.series import Prepared, Span
 from agent.core.kernels.arrays import Floats, Integers
 from agent.core.timebase import HOUR_MS
@@ -68,8 +68,18 @@ _SEARCHES: Final = {
     "analogue-calendar": Search(
         conditions=1, edges=0.3, time_of_day=6, day_kind=3, age=0.3, neighbours=12
     ),
+    "analogue-few": Search(conditions=2, edges=1, time_of_day=2, day_kind=0.5, age=0, neighbours=5),
     "analogue-conditions": Search(conditions=8, edges=0.2, time_of_day=0, day_kind=0, age=0.1),
 }
+_RESIDUAL_FEW: Final = Search(
+    conditions=0.5,
+    edges=1,
+    time_of_day=1.7,
+    day_kind=0.5,
+    age=0,
+    neighbours=5,
+    residual=True,
+)
 _KNOWN_TOTAL: Final = {
     "analogue-total": _like(LIKE, conditions=4, total=10, neighbours=12),
     "analogue-total-median": _like(LIKE, total=3, neighbours=12, median=True),
@@ -81,6 +91,7 @@ _PIECES: Final = {
     "pieces-24h-median": (_like(_PIECE, piece_h=24, neighbours=20, median=True), 24.0),
 }
 _EDGE_WINDOWS_H: Final = {"line-by-load": 0.0, "line-by-load-15min": 0.25, "line-by-load-1h": 1.0}
+_FEWEST: Final = Terms.LINEAR
 _REGRESSIONS: Final = {
     "regression-linear": Terms.LINEAR,
     "regression": Terms.CURVED,
@@ -113,6 +124,12 @@ METHODS: Final = {
             search=_like(LIKE, residual=True),
         ),
         Method(
+            name="residual-analogue-few",
+            family="residual-analogue",
+            conditions=True,
+            search=_RESIDUAL_FEW,
+        ),
+        Method(
             name="residual-pieces-24h",
             family="residual-analogue",
             conditions=True,
@@ -142,8 +159,9 @@ class Methods:
         terms = _REGRESSIONS if prepared.numbers else {"regression": Terms.CURVED}
         if not prepared.columns:
             terms = {}
-        self._regressions = {name: Regression(prepared, kind) for name, kind in terms.items()}
-        plain = self._regressions.get("regression") or Regression(prepared, Terms.LINEAR)
+        features = Features(prepared, max(terms.values(), key=list(Terms).index, default=_FEWEST))
+        self._regressions = {name: Regression(features, kind) for name, kind in terms.items()}
+        plain = self._regressions.get("regression") or Regression(features, _FEWEST)
         self._fits: dict[str, Callable[[int, Integers], Floats]] = {
             name: regression.predict for name, regression in self._regressions.items()
         }

@@ -20,6 +20,7 @@ LAGS_H: Final = (0.5, 2.0, 6.0, 18.0)  # a plant follows its load with delay
 CALENDAR_SHRINK: Final = 6.0  # intervals that speak for no difference between times of day
 SLOT_MS: Final = 1_800_000
 _CALENDAR_DAYS: Final = 120  # what is older hardly counts
+_CELL_ROWS_H: Final = 0.1  # one value in so much time says enough of a time of day
 MOST_PRODUCTS: Final = 4  # of more quantities no products are formed
 
 
@@ -31,25 +32,50 @@ class Terms(StrEnum):
     WIDE = "wide"  # and squares of the lagged means
 
 
-def _features(prepared: Prepared, terms: Terms) -> Floats:
-    columns = prepared.columns
-    rows = [np.ones(prepared.count), *columns]
-    if terms is not Terms.LINEAR:
-        numbers = prepared.numbers[:MOST_PRODUCTS]
-        pairs = itertools.combinations_with_replacement(numbers, 2)
-        rows.extend(one * other for one, other in pairs)
-    for column in columns:
-        for hours in LAGS_H:
-            reach = hours * HOUR_MS / prepared.step_ms
-            if reach < 1.0:
-                continue
-            lagged = np.empty(prepared.count)
-            share = np.array([1.0 - math.exp(-1.0 / reach)])
-            kernels.run("exponential_means", np.ascontiguousarray(column), share, lagged)
-            rows.append(lagged)
-            if terms is Terms.WIDE:
-                rows.append(lagged * lagged)
-    return np.ascontiguousarray(np.array(rows).T)
+class Features:
+    """What regressions are made of, and its moments day by day; each takes the first columns."""
+
+    def __init__(self, prepared: Prepared, most: Terms) -> None:
+        self.widths: dict[Terms, int] = {}
+        rows = self._rows(prepared, most)
+        self.values = np.empty((prepared.count, len(rows)))
+        for column, row in enumerate(rows):
+            self.values[:, column] = row
+        self.per_day = max(1, round(DAY_MS / prepared.step_ms))
+        forget = 0.5 ** (1.0 / HALF_LIFE_DAYS)
+        width = self.values.shape[1]
+        squares, products = np.zeros((width, width)), np.zeros(width)
+        self.moments = [(squares, products)]
+        for first in range(0, prepared.count, self.per_day):
+            day = slice(first, first + self.per_day)
+            known = prepared.known[day]
+            seen = self.values[day][known]
+            squares = squares * forget + seen.T @ seen
+            products = products * forget + seen.T @ prepared.series.values[day][known]
+            self.moments.append((squares, products))
+
+    def _rows(self, prepared: Prepared, most: Terms) -> list[Floats]:
+        lagged = []
+        for column in prepared.columns:
+            for hours in LAGS_H:
+                reach = hours * HOUR_MS / prepared.step_ms
+                if reach < 1.0:
+                    continue
+                means = np.empty(prepared.count)
+                share = np.array([1.0 - math.exp(-1.0 / reach)])
+                kernels.run("exponential_means", np.ascontiguousarray(column), share, means)
+                lagged.append(means)
+        rows = [np.ones(prepared.count), *prepared.columns, *lagged]
+        self.widths[Terms.LINEAR] = len(rows)
+        if most is not Terms.LINEAR:
+            numbers = prepared.numbers[:MOST_PRODUCTS]
+            pairs = itertools.combinations_with_replacement(numbers, 2)
+            rows.extend(one * other for one, other in pairs)
+            self.widths[Terms.CURVED] = len(rows)
+        if most is Terms.WIDE:
+            rows.extend(means * means for means in lagged)
+            self.widths[Terms.WIDE] = len(rows)
+        return rows
 
 
 class Regression:
@@ -58,36 +84,25 @@ class Regression:
     Source: regression on load and schedule as in 40 CFR 98.35 ("all available process data").
     """
 
-    def __init__(self, prepared: Prepared, terms: Terms) -> None:
-        self._prepared = prepared
-        self._features = _features(prepared, terms)
-        self._per_day = max(1, round(DAY_MS / prepared.step_ms))
+    def __init__(self, features: Features, terms: Terms) -> None:
+        self._features = features
+        self._width = features.widths[terms]
         self._coefficients: dict[int, Floats] = {}
         self._fits: dict[int, Floats] = {}
-        forget = 0.5 ** (1.0 / HALF_LIFE_DAYS)
-        width = self._features.shape[1]
-        squares, products = np.zeros((width, width)), np.zeros(width)
-        self._moments = [(squares, products)]
-        for first in range(0, prepared.count, self._per_day):
-            day = slice(first, first + self._per_day)
-            known = prepared.known[day]
-            rows = self._features[day][known]
-            squares = squares * forget + rows.T @ rows
-            products = products * forget + rows.T @ prepared.series.values[day][known]
-            self._moments.append((squares, products))
 
     def day(self, index: int) -> int:
         """Number of the fit that knows whole days before an interval."""
-        return min(index // self._per_day, len(self._moments) - 1)
+        return min(index // self._features.per_day, len(self._features.moments) - 1)
 
     def coefficients(self, index: int) -> Floats:
         """What was known of the coefficients at the start of an interval; zero without history."""
         day = self.day(index)
         if day not in self._coefficients:
-            squares, products = self._moments[day]
-            ridge = np.full(len(products), RIDGE)
+            squares, products = self._features.moments[day]
+            width = self._width
+            ridge = np.full(width, RIDGE)
             ridge[0] = 1e-6
-            solved = np.linalg.solve(squares + np.diag(ridge), products)
+            solved = np.linalg.solve(squares[:width, :width] + np.diag(ridge), products[:width])
             self._coefficients[day] = np.asarray(solved, np.float64)
         return self._coefficients[day]
 
@@ -95,12 +110,12 @@ class Regression:
         """The regression for all intervals, as known at the start of one."""
         day = self.day(index)
         if day not in self._fits:
-            self._fits = {day: self._features @ self.coefficients(index)}
+            self._fits = {day: self._features.values[:, : self._width] @ self.coefficients(index)}
         return self._fits[day]
 
     def predict(self, index: int, places: Integers) -> Floats:
         """The regression at some intervals, as known at the start of one."""
-        result: Floats = self._features[places] @ self.coefficients(index)
+        result: Floats = self._features.values[places, : self._width] @ self.coefficients(index)
         return result
 
 
@@ -125,7 +140,8 @@ class CalendarRegression:
         if day not in self._effects:
             prepared = self._prepared
             first = max(0, index - prepared.days_back(_CALENDAR_DAYS))
-            rows = first + np.flatnonzero(prepared.known[first:index])
+            thin = prepared.intervals(_CELL_ROWS_H)
+            rows = first + thin * np.flatnonzero(prepared.known[first:index:thin])
             ages = (index - rows) * (prepared.step_ms / DAY_MS)
             weights = 0.5 ** (ages / HALF_LIFE_DAYS)
             remainder = prepared.series.values[rows] - self._regression.predict(index, rows)
