@@ -39,20 +39,31 @@ class SourceFactor:
 
 
 def check_keys(draft: Draft, item: Item[sections.Source]) -> None:
-    """Refuse keys that only sources of another kind have; warn of a factor of 0."""
+    """Refuse keys that only sources of another kind have, and a factor of 0 without evidence."""
     source = item.section
     for key in item.table:
         if not is_of_kind(source.kind, key):
             others = kinds_with(key)
             hint = f'remove it, or write kind = "{others[0]}"' if others else "remove it"
             draft.reject(item, key, f"has no meaning for kind {source.kind}", hint)
-    if source.factor == 0 and source.evidence is None:
-        draft.faults.add(
-            f"{item.path}.factor",
-            "0 needs evidence: a contract with settlement, or certificates",
-            "keep the evidence with the report, or remove the key for the default factor",
-            warning=True,
-        )
+    factors = [("factor", source.factor)]
+    factors += [
+        (f"changes[{place}].factor", change.factor)
+        for place, change in enumerate(source.changes, start=1)
+    ]
+    for key, factor in factors:
+        if factor == 0 and source.evidence is None:
+            _reject_zero(draft, item, key)
+
+
+def _reject_zero(draft: Draft, item: Item[sections.Source], key: str) -> None:
+    draft.reject(
+        item,
+        key,
+        "0 needs evidence",
+        'evidence = "…": the contract with settlement, certificates or a laboratory report; '
+        "or remove the key for the default factor",
+    )
 
 
 def source_factor(
@@ -158,10 +169,19 @@ def _fuel(
         draft.reject(item, "fuel", "missing", 'such as fuel = "natural-gas"')
         return _user_factor("fuel", 0.0, "t"), "t"
     fuel, factor_set = library.fuel(source.fuel, rules)
+    if not library.has_fuel(fuel, rules):
+        draft.faults.add(
+            f"{item.path}.fuel",
+            f"the fuel table of {rules.id} has none, that of {factor_set.id} is used",
+            "give ncv and carbon_content of your own if the report must do without it",
+            warning=True,
+        )
     own = [key for key in _PARAMETERS if getattr(source, key) is not None]
     if source.factor is not None and own:
         hint = "one path only: factor, or ncv, carbon_content and oxidation"
         draft.reject(item, own[0], "stands beside factor", hint)
+    if source.oxidation == 0 and source.evidence is None:
+        _reject_zero(draft, item, "oxidation")
     unit = fuel.stream_unit
     kg_per_stream_unit = KG_PER_T if unit == "t" else KG_PER_T / NM3_PER_UNIT
     if source.factor is not None:

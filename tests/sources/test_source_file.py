@@ -143,7 +143,22 @@ def test_a_factor_of_zero_wants_evidence_for_every_kind(tmp_path: Path) -> None:
     text = '[[source]]\nid = "s"\ndevice = "d"\nkind = "incineration"\nfactor = 0\n'
     text += 'stream = "m.mass"\n'
     (fault,) = faults_of(tmp_path, text)
-    assert fault.warning
+    assert (fault.path, fault.warning) == ("source[s].factor", False)
+    assert faults_of(tmp_path, text + 'evidence = "contract 7"\n') == []
+
+
+@pytest.mark.parametrize(
+    ("zero", "path"),
+    [
+        ("oxidation = 0", "oxidation"),
+        ("factor = 2.6\nchanges = [{ since = 2026-07-01, factor = 0 }]", "changes[1].factor"),
+    ],
+)
+def test_what_becomes_zero_wants_evidence_too(tmp_path: Path, zero: str, path: str) -> None:
+    text = '[[source]]\nid = "s"\ndevice = "d"\nkind = "fuel"\nfuel = "烟煤"\n'
+    text += f'stream = "m.mass"\n{zero}\n'
+    (fault,) = faults_of(tmp_path, text)
+    assert (fault.path, fault.warning) == (f"source[s].{path}", False)
     assert faults_of(tmp_path, text + 'evidence = "contract 7"\n') == []
 
 
@@ -162,3 +177,12 @@ def test_warming_potentials_are_those_of_the_rules(tmp_path: Path, written: str,
     n2o = {"SAR": 310.0, "AR5": 265.0, "AR6": 273.0}[gwp]
     assert site.site.gwp == gwp
     assert site.sources["a"].factor.value == pytest.approx(8.0 * n2o, rel=1e-12)
+
+
+def test_a_fuel_of_another_table_is_taken_with_a_warning(tmp_path: Path) -> None:
+    text = '[[source]]\nid = "s"\ndevice = "d"\nkind = "fuel"\nfuel = "carbide-furnace-gas"\n'
+    text += 'stream = "m.gas"\n'
+    (fault,) = faults_of(tmp_path, text)
+    assert (fault.path, fault.warning) == ("source[s].fuel", True)
+    assert "NDRC-2013" in fault.what
+    assert site_with(tmp_path, text, site='rules = "NDRC-2013"').sources
