@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.book.ports import Owner
+from agent.book.ports import Owner, Span
 from agent.book.sqlite import WINDOW_COLUMNS, SqliteBook, window_of
 from agent.core.model import Window
 from agent.core.verification import Decision, VerificationTask, tasks_of
@@ -36,17 +37,28 @@ class Verification:
 
 def open_tasks(
     connection: Connection, owner: Owner, stream: str, unit: str, until_ms: int
-) -> list[VerificationTask]:
+) -> Iterator[VerificationTask]:
     """The tasks of a stream whose windows end by a time, earliest first.
 
     What was accepted is no task any more, unless it was booked anew since.
     """
+    windows = _unmeasured(connection, owner, stream, Span(from_ms=0, to_ms=until_ms))
+    return tasks_of(stream, unit, windows)
+
+
+def windows_of_task(connection: Connection, owner: Owner, task: VerificationTask) -> list[Window]:
+    """The windows that a task is about, in order of time."""
+    span = Span(from_ms=task.start_ms, to_ms=task.end_ms)
+    return list(_unmeasured(connection, owner, task.stream, span))
+
+
+def _unmeasured(connection: Connection, owner: Owner, stream: str, span: Span) -> Iterator[Window]:
     series = SqliteBook(connection).number(owner, "stream", stream)
     if series is None:
-        return []
+        return
     rows = connection.execute(
         f"SELECT ?, {_SELECTED} FROM windows AS w INDEXED BY windows_unmeasured "
-        f"WHERE w.series = ? AND {_UNMEASURED} "
+        f"WHERE w.series = ? AND {_UNMEASURED} AND w.start_ms >= ? "
         "AND w.start_ms + w.length_ms <= ? AND NOT EXISTS (SELECT 1 FROM windows AS later "
         "WHERE later.series = w.series AND later.start_ms = w.start_ms "
         "AND later.length_ms = w.length_ms AND later.revision > w.revision) "
@@ -54,10 +66,15 @@ def open_tasks(
         "AND v.decision = 'accepted' AND v.start_ms <= w.start_ms "
         "AND v.end_ms >= w.start_ms + w.length_ms AND v.window_id >= w.id) "
         "ORDER BY w.start_ms, w.length_ms",
-        (stream, series, until_ms),
+        (stream, series, span.from_ms, span.to_ms),
     )
-    windows: list[Window] = [window_of(row) for row in rows]
-    return tasks_of(stream, unit, windows)
+    yield from map(window_of, rows)
+
+
+def booked_and_verified(connection: Connection) -> tuple[int, int]:
+    """Numbers that grow with every window and every verification."""
+    (verified,) = connection.execute("SELECT coalesce(max(id), 0) FROM verifications").fetchone()
+    return SqliteBook(connection).next_id("windows"), verified
 
 
 def add_verification(connection: Connection, owner: Owner, verification: Verification) -> None:

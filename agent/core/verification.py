@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
@@ -26,47 +26,57 @@ class Decision(StrEnum):
 class VerificationTask:
     """Neighbouring windows of one stream that nothing measured; the meter answers again.
 
-    ``estimate`` is what they come to now, ``None`` where some of them have no value.
+    ``windows`` of them are current, ``missing`` of these have no value; ``estimate`` is what they
+    come to now, ``None`` where some of them have no value.
     """
 
     stream: str
     unit: str
-    windows: tuple[Window, ...]
+    start_ms: int
+    end_ms: int
+    windows: int
+    missing: int
+    estimate: float | None
+    methods: tuple[str, ...]
 
     @property
     def id(self) -> str:
         """What a person calls it by, such as «m101.energy@2026-03-05T00:00:00Z»."""
         return f"{self.stream}@{iso_utc(self.start_ms).replace('.000Z', 'Z')}"
 
-    @property
-    def start_ms(self) -> int:
-        return self.windows[0].start_ms
 
-    @property
-    def end_ms(self) -> int:
-        return self.windows[-1].end_ms
+def tasks_of(stream: str, unit: str, windows: Iterable[Window]) -> Iterator[VerificationTask]:
+    """One task for each run of neighbouring windows; ``windows`` are in order of time.
 
-    @property
-    def missing(self) -> int:
-        """How many of the windows have no value."""
-        return sum(window.value is None for window in self.windows)
+    They are taken one by one: a plant that stood still for a month has very many.
+    """
+    run: list[float] = []
+    methods: dict[str, None] = {}
+    start_ms = end_ms = missing = 0
 
-    @property
-    def estimate(self) -> float | None:
-        if self.missing:
-            return None
-        return round(math.fsum(window.value or 0.0 for window in self.windows), DECIMALS)
+    def task() -> VerificationTask:
+        return VerificationTask(
+            stream=stream,
+            unit=unit,
+            start_ms=start_ms,
+            end_ms=end_ms,
+            windows=len(run),
+            missing=missing,
+            estimate=None if missing else round(math.fsum(run), DECIMALS),
+            methods=tuple(methods),
+        )
 
-
-def tasks_of(stream: str, unit: str, windows: Iterable[Window]) -> list[VerificationTask]:
-    """One task for each run of neighbouring windows; ``windows`` are in order of time."""
-    runs: list[list[Window]] = []
     for window in windows:
-        if runs and runs[-1][-1].end_ms == window.start_ms:
-            runs[-1].append(window)
-        else:
-            runs.append([window])
-    return [VerificationTask(stream=stream, unit=unit, windows=tuple(run)) for run in runs]
+        if run and window.start_ms != end_ms:
+            yield task()
+            run, methods, missing = [], {}, 0
+        if not run:
+            start_ms = window.start_ms
+        run.append(window.value or 0.0)
+        methods[window.method] = None
+        end_ms, missing = window.end_ms, missing + (window.value is None)
+    if run:
+        yield task()
 
 
 def verified(windows: Sequence[Window], total: float) -> list[Window]:

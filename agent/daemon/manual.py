@@ -13,6 +13,7 @@ from agent.book.database import Database
 from agent.book.manual import BookedReading, SqliteManual, revise
 from agent.book.ports import Owner, Span
 from agent.book.sqlite import SqliteBook
+from agent.book.verifications import booked_and_verified
 from agent.config.site import SiteConfig
 from agent.core.activity_checks import Remark
 from agent.core.errors import StoreError
@@ -22,7 +23,12 @@ from agent.core.manual_peers import check_peers
 from agent.core.manual_read import ManualDesk, read_reading
 from agent.core.model import Event, Severity
 from agent.core.timebase import iso_local
-from agent.daemon.manual_tasks import settle, tasks_of_gateway
+from agent.daemon.manual_tasks import (
+    overdue_readings,
+    settle,
+    tasks_of_gateway,
+    verification_tasks,
+)
 from agent.daemon.manual_usage import Usages
 from agent.store.evidence import EvidenceFolder
 from agent.store.state import Audit
@@ -251,21 +257,30 @@ class ManualEntryDesk:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._counted: tuple[int, ManualCounts] | None = None  # when, and what came of it
+        self._to_verify: tuple[object, int] | None = None  # as of what is booked
 
     def counts(self, now_ms: int) -> ManualCounts:
         """How much people have to do, as of half a minute ago at most."""
         if self._counted is None or not 0 <= now_ms - self._counted[0] < COUNT_AGAIN_MS:
             gateway = self._gateway
-            tasks = tasks_of_gateway(
-                gateway.database.connection, gateway.owner, gateway.config, now_ms
-            )
+            connection = gateway.database.connection
+            overdue = overdue_readings(connection, gateway.owner, gateway.config, now_ms)
             counts = ManualCounts(
-                overdue=len(tasks.overdue),
-                names=tuple(dict.fromkeys(one.name for one in tasks.overdue)),
-                to_verify=len(tasks.to_verify),
+                overdue=len(overdue),
+                names=tuple(dict.fromkeys(one.name for one in overdue)),
+                to_verify=self._count_to_verify(connection),
             )
             self._counted = (now_ms, counts)
         return self._counted[1]
+
+    def _count_to_verify(self, connection: Connection) -> int:
+        """Counted again only when windows were booked or verified since: there may be many."""
+        gateway = self._gateway
+        booked = (gateway.config.hash, booked_and_verified(connection))
+        if self._to_verify is None or self._to_verify[0] != booked:
+            tasks = verification_tasks(connection, gateway.owner, gateway.config)
+            self._to_verify = (booked, sum(1 for _ in tasks))
+        return self._to_verify[1]
 
     async def current(self, query: ManualQuery) -> Sequence[ManualEntry]:
         """Current entries of a span."""

@@ -9,7 +9,12 @@ from agent.book.database import Database
 from agent.book.manual import SqliteManual
 from agent.book.ports import Owner
 from agent.book.sqlite import SqliteBook
-from agent.book.verifications import Verification, add_verification, open_tasks
+from agent.book.verifications import (
+    Verification,
+    add_verification,
+    open_tasks,
+    windows_of_task,
+)
 from agent.config.site import SiteConfig
 from agent.core.adjustment import Adjustment, Reason
 from agent.core.errors import UsageError
@@ -69,7 +74,7 @@ def verification_tasks(
 ) -> list[VerificationTask]:
     """The estimates of every meter that answers again: no later reading changes them by itself."""
     known = StreamStates(connection).load()
-    tasks = []
+    tasks: list[VerificationTask] = []
     for name, stream in config.metered.items():
         text = known[name][1] if name in known else None
         if text is not None:
@@ -117,7 +122,7 @@ def settle(
         revised = Revised(windows=0, emissions=0, events=())
         if value is not None:
             cause = Cause(reason=Reason.VERIFIED, author=author, now_ms=now_ms)
-            drafts = verified(task.windows, value)
+            drafts = verified(windows_of_task(connection, owner, task), value)
             revised = Revising(config, owner).book(connection, drafts, cause)
         _tell(connection, owner, task, verification)
     return VerifyOutcome(
@@ -177,7 +182,7 @@ def _tell(
         {
             "task": task.id,
             "decision": verification.decision.value,
-            "windows": len(task.windows),
+            "windows": task.windows,
             "before": verification.before,
             "after": verification.after,
             "unit": verification.unit,
@@ -209,9 +214,9 @@ def _shown(task: VerificationTask) -> TaskView:
         stream=task.stream,
         start_ms=task.start_ms,
         end_ms=task.end_ms,
-        windows=len(task.windows),
+        windows=task.windows,
         missing=task.missing,
         estimate=task.estimate,
         unit=task.unit,
-        methods=tuple(dict.fromkeys(window.method for window in task.windows)),
+        methods=task.methods,
     )

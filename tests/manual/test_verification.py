@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agent.book.adjustments import adjustments_of
 from agent.book.reports import month_report
-from agent.book.verifications import verifications_of
+from agent.book.verifications import verifications_of, windows_of_task
 from agent.config.language import load_language
 from agent.config.report_site import report_reference
 from agent.core.errors import UsageError
@@ -118,7 +118,9 @@ def test_an_estimate_becomes_a_task_once_the_meter_answers(bench: ManualBench) -
     ]
     assert task.id == TASK
     assert task.missing == 0
-    assert {one.provenance for one in task.windows} == {Provenance.ESTIMATED}
+    windows = windows_of_task(connection, bench.owner, task)
+    assert {one.provenance for one in windows} == {Provenance.ESTIMATED}
+    assert (len(windows), windows[-1].end_ms) == (task.windows, task.end_ms)
     assert task.estimate == pytest.approx(270, abs=0.5)
     shown = tasks_of_gateway(connection, bench.owner, config, bench.clock.now_ms())
     assert [one.id for one in shown.to_verify] == [TASK]
