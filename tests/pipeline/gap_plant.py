@@ -43,6 +43,13 @@ points = [
     )
 )
 
+TEXT += """
+[[virtual]]
+id = "twice"
+formula = '"a.energy" * 2'
+unit = "kWh"
+"""
+
 
 def load_at(hours: float) -> float:
     """Two shifts on workdays, every day at another level."""
@@ -81,7 +88,7 @@ class GapPlant(Bench):
             self.recorder.put(
                 [Sample(point=p, time_ms=time_ms, monotonic_ns=0, value=v) for p, v in put]
             )
-            if now % 6 == 0:
+            if now % 24 == 0:
                 self.close_due()
         self.close_due()
 
@@ -124,8 +131,11 @@ class GapPlant(Bench):
         return [event for event in found if event.code == code]
 
     def rows(self) -> int:
-        """How many revisions of windows are booked."""
-        return int(self.database.connection.execute("SELECT count(*) FROM windows").fetchone()[0])
+        """How many revisions of windows of meter a are booked."""
+        found = self.database.connection.execute(
+            "SELECT count(*) FROM windows JOIN series ON series.id = series WHERE name = 'a.energy'"
+        )
+        return int(found.fetchone()[0])
 
 
 def truth(first: int, end: int) -> dict[int, float]:
