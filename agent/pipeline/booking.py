@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from agent.book.ports import Owner
+from agent.book.ports import Owner, Span
 from agent.book.sqlite import SqliteBook
 from agent.config.site import SourcePlan
 from agent.core.carbon.booking import BookedWindow, emissions_of
@@ -69,6 +69,7 @@ class Booking:
                 )
                 for window in windows
                 for source in self._sources.get(window.stream, ())
+                if not self._is_of_another(book, source.id, window)
             ]
         )
         keys = [(draft.source, draft.start_ms, draft.length_ms) for draft in drafts]
@@ -76,3 +77,17 @@ class Booking:
         return [
             replace(draft, revision=revisions[key]) for draft, key in zip(drafts, keys, strict=True)
         ]
+
+    def _is_of_another(self, book: SqliteBook, source: str, window: Window) -> bool:
+        """Whether a revised window lies in a time that the source was booked from another stream.
+
+        A source that is moved to another meter keeps what it was booked from before.
+        """
+        if window.revision == 0:
+            return False
+        span = Span(from_ms=window.start_ms, to_ms=window.start_ms + 1)
+        return any(
+            window.stream not in dict(emission.inputs)
+            for emission in book.current_emissions(self._owner, span, source)
+            if emission.length_ms == window.length_ms
+        )

@@ -17,6 +17,7 @@ from agent.core.adjustment import Reason
 from agent.core.carbon.booking import emission_of
 from agent.core.model import Emission
 from agent.core.report.month import Month
+from agent.pipeline.booking import Booking
 from agent.pipeline.recalculate import Recalculation, preview
 from tests.fake_clock import FakeClock
 from tests.pipeline.site import Bench
@@ -152,3 +153,21 @@ async def test_a_signed_month_says_that_its_factor_is_another_one(bench: Bench) 
     assert told.figures == "0" * 64
     assert told.before_kgco2e == pytest.approx(change.before_kgco2e)
     assert told.after_kgco2e == pytest.approx(change.after_kgco2e)
+
+
+def test_a_source_that_moved_to_another_meter_keeps_what_it_was_booked_from(bench: Bench) -> None:
+    plan = bench.config.sources["sa"]
+    moved = replace(plan, section=msgspec.structs.replace(plan.section, stream="b.energy"))
+    book, before = SqliteBook(bench.database.connection), current(bench, "sa")
+    window = book.current_windows(bench.owner, EVERYTHING, "b.energy")[0]
+    later = replace(window, start_ms=START_MS + 10 * window.length_ms * len(before), revision=0)
+    with bench.database.transaction():
+        booking = Booking(bench.owner, [moved, bench.config.sources["sb"]])
+        _, emissions = booking.add(book, [replace(window, value=99.0), later])
+    booked = [(one.source, one.start_ms, one.revision) for one in emissions]
+    assert booked == [
+        ("sb", window.start_ms, 1),  # whose past is that of this meter
+        ("sa", later.start_ms, 0),
+        ("sb", later.start_ms, 0),
+    ]
+    assert current(bench, "sa")[: len(before)] == before
