@@ -46,7 +46,7 @@ def test_every_path_of_ours_that_is_named_exists(name: str) -> None:
 @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
 def test_the_commands_of_the_readme_exist(name: str) -> None:
     text = (ROOT / name).read_text("utf-8")
-    called = set(re.findall(r"\b(scripts/[a-z_]+(?:\.py)?)\b", text))
+    called = set(re.findall(r"\b(scripts/[a-z_/]+(?:\.py)?)\b", text))
     assert {"scripts/demo", "scripts/test"} <= called
     assert [script for script in called if not (ROOT / script).is_file()] == []
 
