@@ -142,15 +142,18 @@ def learn(
     if len(starts) < FEWEST:
         return _unproven(kind, conditions, fallback)
     trials = _try(methods, replace(kind, length=length), starts)
-    errors, value_errors, spreads, value_spreads = _judge(trials, kind, fallback if short else ())
+    alike = _as_now(starts, before)
+    errors, value_errors, spreads, value_spreads = (
+        judged[alike] for judged in _judge(trials, kind, fallback if short else ())
+    )
     floor = _FLOOR * float(errors.mean())
     value_floor = _FLOOR * float(value_errors.mean())
     total, shape, panel = _choose(trials, kind, fallback if short else ())
     by_method = _scores(trials, kind)
     if kind.known_total:
-        score = value_errors.sum() / trials.true_shapes.sum()
+        score = value_errors.sum() / trials.true_shapes[alike].sum()
     else:
-        score = errors.sum() / np.abs(trials.true_totals).sum()
+        score = errors.sum() / np.abs(trials.true_totals[alike]).sum()
     return Plan(
         kind=kind,
         total=total,
@@ -161,11 +164,21 @@ def learn(
         value_quantile=_quantile(value_errors.ravel(), value_spreads.ravel(), value_floor),
         value_floor=value_floor,
         score_pct=100.0 * float(score),
-        calibration=len(starts),
+        calibration=len(alike),
         scores_pct=by_method,
         conditions=conditions,
         trial_length=length,
     )
+
+
+def _as_now(starts: Integers, before: int) -> Integers:
+    """Numbers of the pseudo-gaps that were filled from at least half as much history as now.
+
+    Methods err more while they know little; so the others say which method is better, but not how
+    sure it is. All count where few would remain.
+    """
+    alike = np.flatnonzero(starts >= before // 2)
+    return alike if len(alike) >= 2 * FEWEST else np.arange(len(starts))
 
 
 def _trial_length(prepared: Prepared, length: int, before: int) -> int:
