@@ -25,7 +25,9 @@ def read_only(path: Path, hint: str) -> Iterator[Connection]:
     if not path.exists():
         raise StoreError("there is no such database", where=str(path), hint=hint)
     try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None
+        )
         try:
             connection.execute("PRAGMA query_only=ON")
             connection.execute("BEGIN")

@@ -72,7 +72,7 @@ def read_entries(
     owner = Owner(site=config.site.id, gateway=config.gateway.id)
     span = EVER if period is None else _span(period, ZoneInfo(config.site.timezone))
     try:
-        connection = sqlite3.connect(f"file:{Path(path).resolve()}?mode=ro", uri=True)
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         try:
             activity = SqliteActivity(connection)
             if stream is not None:

@@ -128,7 +128,7 @@ def _reading(config: SiteConfig) -> Iterator[Connection]:
             "there is no such database", where=str(path), hint="nothing was stored yet"
         )
     try:
-        connection = sqlite3.connect(f"file:{path.resolve()}?mode=ro", uri=True)
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         try:
             yield connection
         finally:

@@ -78,7 +78,7 @@ def _foreseen(site: Path) -> list[MonthChange]:
         raise StoreError(
             "there is no database yet", where=str(store), hint="import without --recalculate"
         )
-    connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
+    connection = sqlite3.connect(f"{store.resolve().as_uri()}?mode=ro", uri=True)
     try:
         owner = Owner(site=config.site.id, gateway=config.gateway.id)
         changes = preview(config, owner, connection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from agent.book.database import sqlite3
 
@@ -10,7 +11,7 @@ from agent.book.database import sqlite3
 def quick_check(path: str) -> str:
     """«ok», or the first thing that is wrong with the file; nothing is written."""
     try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        connection = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)
         try:
             return str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
         finally:

@@ -19,11 +19,14 @@ from agent.book.database import (
 )
 from agent.book.manual import SqliteManual
 from agent.book.ports import Owner, Span
+from agent.book.read_only import read_only
 from agent.book.recalculations import emissions_and_recalculations_after
+from agent.book.report_rows import ReportRows
 from agent.book.reviews import reviews_after
 from agent.book.sqlite import SqliteBook
 from agent.core.errors import StoreError
 from agent.core.model import Emission, Endpoint, Event, FactorRef, Provenance, Severity, Window
+from agent.store.check import quick_check
 
 OWNER = Owner(site="plant-1", gateway="gw-01")
 OTHER = Owner(site="plant-1", gateway="gw-02")
@@ -239,3 +242,13 @@ def test_what_is_sealed_is_not_read_again(tmp_path: Path) -> None:
         assert "id>?" in plans[0], plans
         assert not any("TEMP B-TREE" in step for step in plans), plans
     database.close()
+
+
+def test_a_folder_may_bear_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "plant #1? 50%25"
+    folder.mkdir()
+    Database(folder / "book.db", BOOK_MIGRATIONS).close()
+    with read_only(folder / "book.db", "hint") as connection:
+        assert ReportRows(connection).series(OWNER, "source") == {}
+    assert quick_check(str(folder / "book.db")) == "ok"
+    assert [file.name for file in tmp_path.iterdir()] == [folder.name]
