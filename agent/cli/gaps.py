@@ -51,7 +51,7 @@ def list_command(days: int, stream: str | None, site_file: Path | None, as_json:
     if as_json:
         click.echo(json.dumps({"gaps": [_document(fill) for fill in chosen]}, ensure_ascii=False))
     elif not chosen:
-        click.echo(f"no gap of the last {days} days was longer than its windows")
+        click.echo(f"no gap of the last {days} days has been looked at")
     else:
         _print(chosen, ZoneInfo(config.site.timezone))
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -199,7 +200,7 @@ class GapFilling:
         }
         tree = next((plan for plan in config.balances if spec.id in plan.parts), None)
         return FillJob(
-            database=self._database.path,
+            database=str(Path(self._database.path).resolve()),
             site=self._owner.site,
             gateway=self._owner.gateway,
             stream=spec.id,

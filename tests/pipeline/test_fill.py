@@ -355,11 +355,14 @@ async def test_a_process_that_fails_is_told_of_and_replaced(plant: GapPlant) -> 
         assert (await process.ask(job)).gaps == answer(job).gaps
 
 
-async def test_the_gateway_fills_beside_its_other_work(plant: GapPlant, tmp_path: Path) -> None:
+async def test_the_gateway_fills_beside_its_other_work(
+    plant: GapPlant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its own loop finds the gap, has it filled by another process, and wakes the pipeline."""
     silence(plant, 5, 30, reset=True)
     plant.close()
-    gateway = Gateway(tmp_path / "site.toml", plant.clock, "boot-2")
+    monkeypatch.chdir(tmp_path)  # the other process runs in another folder
+    gateway = Gateway(Path("site.toml"), plant.clock, "boot-2")
     told: list[str] = []
     gateway.recorder.listeners.append(lambda event: told.append(event.code))
     loop = asyncio.create_task(gateway.fill_gaps())
