@@ -126,24 +126,27 @@ def gap_runs(windows: Iterable[Window], read_ms: Mapping[int, int]) -> list[GapR
     and where a reading tells the register at a boundary, a run ends there. A single window of
     known total has no shape, and is no run.
     """
-    runs: list[GapRun] = []
+    runs: list[tuple[bool, list[Window]]] = []
     for window in windows:
         known_total = _is_counted(window, read_ms)
         if not known_total and not _is_unknown(window):
             continue
-        last = runs[-1] if runs else None
-        joins = (
-            last is not None
-            and last.end_ms == window.start_ms
-            and last.step_ms == window.length_ms
-            and last.known_total == known_total
-            and not (known_total and read_ms.get(window.start_ms) == window.start_ms)
-        )
-        if joins and last is not None:
-            runs[-1] = replace(last, windows=(*last.windows, window))
+        start_ms = window.start_ms
+        if (
+            runs
+            and runs[-1][0] == known_total
+            and runs[-1][1][-1].end_ms == start_ms
+            and runs[-1][1][-1].length_ms == window.length_ms
+            and not (known_total and read_ms.get(start_ms) == start_ms)
+        ):
+            runs[-1][1].append(window)
         else:
-            runs.append(GapRun(windows=(window,), known_total=known_total))
-    return [run for run in runs if not run.known_total or len(run.windows) > 1]
+            runs.append((known_total, [window]))
+    return [
+        GapRun(windows=tuple(run), known_total=known_total)
+        for known_total, run in runs
+        if not known_total or len(run) > 1
+    ]
 
 
 def _is_counted(window: Window, read_ms: Mapping[int, int]) -> bool:
