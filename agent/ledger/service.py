@@ -33,7 +33,7 @@ from agent.sync.topics import PREFIX, Topics, parse_topic
 
 log = structlog.get_logger(__name__)
 
-ROUND_MESSAGES = 64
+ROUND_MESSAGES = 16  # a batch of recalculations takes some tenths of a second
 ROUND_BYTES = 8 * 1024 * 1024
 RECEIVE_MAXIMUM = 128
 NOTICES = ("birth", "status")
