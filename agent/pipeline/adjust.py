@@ -82,7 +82,7 @@ class SignedMonths:
         ]
         return self._sums(connection, touched)
 
-    def sum(self, connection: Connection, source: str, month: Month) -> Sums:
+    def sum_of(self, connection: Connection, source: str, month: Month) -> Sums:
         """The sum of one source in a month, if it is signed."""
         is_signed = month in signed_months(connection, self._owner)
         return self._sums(connection, [(month, source)] if is_signed else [])

@@ -229,7 +229,7 @@ class PeriodSources:
         changed = before is None or replace(draft.emission, revision=before.revision) != before
         if not changed and not retired:
             return None
-        signed = self._signed.sum(connection, plan.id, Month.of(period.from_ms, self._zone))
+        signed = self._signed.sum_of(connection, plan.id, Month.of(period.from_ms, self._zone))
         drafts = [*retired, *([draft.emission] if changed else [])]
         keys = [(one.source, one.start_ms, one.length_ms) for one in drafts]
         revisions = book.next_revisions(self._owner, "source", keys)

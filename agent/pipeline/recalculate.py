@@ -139,7 +139,7 @@ class Recalculation:
     def _book(self, part: Slice, revised: Sequence[Revision]) -> MonthChange:
         change = _change(part, revised)
         with self._database.transaction() as connection:
-            before = self._signed.sum(connection, change.source, Month.parse(change.month))
+            before = self._signed.sum_of(connection, change.source, Month.parse(change.month))
             for revision in revised:
                 added = add_recalculation(connection, self._owner, revision)
                 if added < revision.record.count:  # the record would say more than is booked
