@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from agent.core.activity import ActivityKind, Origin
 from agent.core.errors import UsageError
-from agent.web import openapi, params
+from agent.web import answers, params
 from agent.web.activity_view import ActivityOutcome, ActivityQuery, ActivitySubmission
 from agent.web.present import site_zone
 from agent.web.recent import RecentView
@@ -37,7 +37,7 @@ class ActivityEndpoints:
         query = activity_query(request.query_params, site.now_ms, site_zone(site.timezone))
         rows = await self.recent.view.activity(query)
         return _json(
-            openapi.Activity(
+            answers.Activity(
                 from_ms=query.from_ms,
                 to_ms=query.to_ms,
                 truncated=len(rows) >= query.limit,
@@ -52,7 +52,7 @@ class ActivityEndpoints:
             body = await read_body(request)
         except WriteRefusal as refused:
             return _json(
-                openapi.Refusal(what=refused.what, where=refused.where, hint=refused.hint),
+                answers.Refusal(what=refused.what, where=refused.where, hint=refused.hint),
                 refused.status,
             )
         outcome = await self.recent.view.add_activity(read_submission(body))
@@ -167,10 +167,10 @@ def _flag(wrapper: Mapping[str, object], name: str) -> bool:
     return value
 
 
-def _not_stored(outcome: ActivityOutcome) -> openapi.NotStored:
+def _not_stored(outcome: ActivityOutcome) -> answers.NotStored:
     first = outcome.errors[0]
     count = len(outcome.errors)
-    return openapi.NotStored(
+    return answers.NotStored(
         what=f"{count} fault{'s' if count > 1 else ''}, first: {first.what}",
         where=f"entries[{first.index}].{first.where}",
         hint=first.hint,

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import agent
 from agent.config.language import LANGUAGES, load_language
 from agent.core.errors import TanshuError, UsageError
-from agent.web import metrics, openapi, params
+from agent.web import answers, metrics, params
 from agent.web.activity import ActivityEndpoints
 from agent.web.assets import load_assets
 from agent.web.computed import ComputedEndpoints
@@ -140,7 +140,7 @@ class Endpoints:
         params.known_only(request.query_params)
         snapshot = await self.recent.snapshot()
         return json_response(
-            openapi.Status(
+            answers.Status(
                 site=snapshot.site,
                 totals=snapshot.totals,
                 buses=snapshot.buses,
@@ -155,7 +155,7 @@ class Endpoints:
     async def devices(self, request: Request) -> Response:
         params.known_only(request.query_params)
         snapshot = await self.recent.snapshot()
-        return json_response(openapi.Devices(devices=snapshot.devices))
+        return json_response(answers.Devices(devices=snapshot.devices))
 
     async def device(self, request: Request) -> Response:
         params.known_only(request.query_params)
@@ -166,7 +166,7 @@ class Endpoints:
         query = params.window_query(request.query_params, now_ms, zone)
         rows = await self.recent.view.windows(query)
         return json_response(
-            openapi.Windows(
+            answers.Windows(
                 from_ms=query.from_ms,
                 to_ms=query.to_ms,
                 truncated=len(rows) >= query.limit,
@@ -179,7 +179,7 @@ class Endpoints:
         query = params.emission_query(request.query_params, now_ms, zone)
         rows = await self.recent.view.emissions(query)
         return json_response(
-            openapi.Emissions(
+            answers.Emissions(
                 from_ms=query.from_ms,
                 to_ms=query.to_ms,
                 by=query.by,
@@ -196,7 +196,7 @@ class Endpoints:
         limit = params.limit(request.query_params)
         rows = await self.recent.view.events(from_ms, to_ms, limit)
         return json_response(
-            openapi.Events(
+            answers.Events(
                 from_ms=from_ms, to_ms=to_ms, truncated=len(rows) >= limit, events=tuple(rows)
             )
         )
@@ -231,7 +231,7 @@ class Endpoints:
 
     async def healthz(self, request: Request) -> Response:
         snapshot = await self.recent.snapshot()
-        answer = openapi.Health(
+        answer = answers.Health(
             status="ok" if snapshot.alive else "failing", problems=snapshot.problems
         )
         return json_response(answer, 200 if snapshot.alive else 503)
@@ -241,7 +241,10 @@ class Endpoints:
         return Response(text, headers={"content-type": metrics.MEDIA_TYPE})
 
     async def openapi(self, request: Request) -> Response:
-        return json_response(openapi.description(agent.__version__))
+        # rarely asked for, and it holds the schema of everything
+        from agent.web.openapi import description
+
+        return json_response(description(agent.__version__))
 
     async def _detail(self, device: str) -> DeviceDetail:
         detail = await self.recent.device(device)
@@ -349,7 +352,7 @@ def _handlers(endpoints: Endpoints) -> dict[Any, Handler]:
         if path.startswith(("/api/", "/healthz", "/metrics", "/openapi", "/static/")):
             place = where or path
             advice = hint or "see /openapi.json"
-            return json_response(openapi.Refusal(what=what, where=place, hint=advice), status)
+            return json_response(answers.Refusal(what=what, where=place, hint=advice), status)
         shown = f"{where}: {what}" if where else what
         return endpoints.html(
             request, endpoints.pages_for(request).error(status, shown, hint), status

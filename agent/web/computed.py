@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from agent.core.errors import UsageError
-from agent.web import openapi, params
+from agent.web import answers, params
 from agent.web.computed_view import (
     BalancePeriod,
     BalanceQuery,
@@ -64,7 +64,7 @@ class ComputedEndpoints:
             body = await read_body(request)
         except WriteRefusal as refused:
             return _json(
-                openapi.Refusal(what=refused.what, where=refused.where, hint=refused.hint),
+                answers.Refusal(what=refused.what, where=refused.where, hint=refused.hint),
                 refused.status,
             )
         return _json(await self.recent.view.computed.add_model(read_model(body)))

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from agent.core.errors import UsageError
-from agent.web import openapi, params
+from agent.web import answers, params
 from agent.web.factor_view import FactorDecision, FactorDecisionSubmission
 from agent.web.pages import Pages
 from agent.web.recent import RecentView
@@ -36,7 +36,7 @@ class FactorEndpoints:
 
     async def listed(self, request: Request) -> Response:
         params.known_only(request.query_params)
-        return _json(openapi.FactorPacks(packs=tuple(await self.recent.view.factor_packs())))
+        return _json(answers.FactorPacks(packs=tuple(await self.recent.view.factor_packs())))
 
     async def checked(self, request: Request) -> Response:
         body = await self._writing(request)
@@ -57,7 +57,7 @@ class FactorEndpoints:
             return await read_body(request)
         except WriteRefusal as refused:
             return _json(
-                openapi.Refusal(what=refused.what, where=refused.where, hint=refused.hint),
+                answers.Refusal(what=refused.what, where=refused.where, hint=refused.hint),
                 refused.status,
             )
 

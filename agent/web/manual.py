@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from agent.core.errors import UsageError
 from agent.core.manual import PREFIX
-from agent.web import openapi, params
+from agent.web import answers, params
 from agent.web.activity import decoded, submitted_entries, submitted_files
 from agent.web.manual_view import (
     ManualEntries,
@@ -84,7 +84,7 @@ class ManualEndpoints:
             check_may_write(request, self.recent.view.write_token)
             return await read_body(request)
         except WriteRefusal as refused:
-            answer = openapi.Refusal(what=refused.what, where=refused.where, hint=refused.hint)
+            answer = answers.Refusal(what=refused.what, where=refused.where, hint=refused.hint)
             return _json(answer, refused.status)
 
 

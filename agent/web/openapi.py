@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from agent.core.activity import ActivityEntry, ActivityKind
+from agent.core.activity import ActivityKind
 from agent.core.activity_read import FIELDS
-from agent.core.model import Event, Window
 from agent.core.report.model import Decision, Department
 from agent.web import (
     activity_view,
+    answers,
     computed_view,
     factor_view,
     manual_view,
@@ -30,121 +29,28 @@ Schema = dict[str, Any]
 _NUMBERS = ("amount", "carbon_content", "purity", "distance_km", "price_cny")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """The gateway without its devices."""
-
-    site: view.SiteView
-    totals: view.EmissionTotals
-    buses: tuple[view.BusView, ...]
-    targets: tuple[view.TargetView, ...]
-    counts: view.Counts
-    alive: bool
-    problems: tuple[view.Problem, ...]
-    factor_packs: tuple[factor_view.FactorPackView, ...]  # those that wait for an approval
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Devices:
-    devices: tuple[view.DeviceView, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Windows:
-    """``truncated``: the limit was reached, ask for a shorter span."""
-
-    from_ms: int
-    to_ms: int
-    truncated: bool
-    windows: tuple[Window, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Emissions:
-    from_ms: int
-    to_ms: int
-    by: view.GroupBy
-    period: view.Period
-    truncated: bool
-    emissions: tuple[view.EmissionRow, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Events:
-    from_ms: int
-    to_ms: int
-    truncated: bool
-    events: tuple[Event, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Activity:
-    from_ms: int
-    to_ms: int
-    truncated: bool
-    entries: tuple[ActivityEntry, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reports:
-    months: tuple[report_view.ReportMonth, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FactorPacks:
-    packs: tuple[factor_view.FactorPackView, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotStored:
-    """A submission with faults: nothing of it was written; each error names its entry."""
-
-    what: str
-    where: str
-    hint: str
-    stored: bool
-    entries: tuple[activity_view.ActivityResult, ...]
-    errors: tuple[activity_view.ActivityRemark, ...]
-    warnings: tuple[activity_view.ActivityRemark, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    status: str
-    problems: tuple[view.Problem, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """Every error: what is wrong, where, and what to do next."""
-
-    what: str
-    where: str
-    hint: str
-
-
 ANSWERS: dict[str, tuple[type, str, tuple[str, ...]]] = {
-    "/healthz": (Health, "200 while polling and writing progress, else 503", ()),
-    "/api/v1/status": (Status, "Site, totals, buses, targets", ()),
-    "/api/v1/devices": (Devices, "Every device with its latest values and emissions", ()),
+    "/healthz": (answers.Health, "200 while polling and writing progress, else 503", ()),
+    "/api/v1/status": (answers.Status, "Site, totals, buses, targets", ()),
+    "/api/v1/devices": (answers.Devices, "Every device with its latest values and emissions", ()),
     "/api/v1/devices/{device}": (
         view.DeviceDetail,
         "One device: streams, factors, latest windows and emissions",
         ("device",),
     ),
     "/api/v1/windows": (
-        Windows,
+        answers.Windows,
         "Current revisions of windows, by start",
         ("stream", "from", "to", "limit"),
     ),
     "/api/v1/emissions": (
-        Emissions,
+        answers.Emissions,
         "Sums of emissions, by start",
         ("by", "period", "from", "to", "limit"),
     ),
-    "/api/v1/events": (Events, "Events, newest first", ("from", "to", "limit")),
+    "/api/v1/events": (answers.Events, "Events, newest first", ("from", "to", "limit")),
     "/api/v1/activity": (
-        Activity,
+        answers.Activity,
         "Current activity entries whose period touches the span, by start and stream",
         ("kind", "from:year", "to", "limit"),
     ),
@@ -158,7 +64,7 @@ ANSWERS: dict[str, tuple[type, str, tuple[str, ...]]] = {
         "Every version of the fitted models, by stream",
         ("stream",),
     ),
-    "/api/v1/factor-packs": (FactorPacks, "Factor packs, the latest first", ()),
+    "/api/v1/factor-packs": (answers.FactorPacks, "Factor packs, the latest first", ()),
     "/api/v1/manual": (
         manual_view.ManualEntries,
         "Current readings that people took, by time and stream",
@@ -179,7 +85,7 @@ ANSWERS: dict[str, tuple[type, str, tuple[str, ...]]] = {
         "What became of the gaps that touch the span: method, interval, analogue periods",
         ("from", "to", "limit"),
     ),
-    "/api/v1/reports": (Reports, "Months with booked emissions, newest first", ()),
+    "/api/v1/reports": (answers.Reports, "Months with booked emissions, newest first", ()),
 }
 
 TIME = "UTC milliseconds or ISO 8601 (without offset: the site's time)"
@@ -234,8 +140,8 @@ def description(version: str) -> Schema:
         factor_view.FactorPackView,
         report_view.ReviewOutcome,
         activity_view.ActivityOutcome,
-        NotStored,
-        Refusal,
+        answers.NotStored,
+        answers.Refusal,
     )
     references, components = msgspec.json.schema_components(
         kinds, ref_template="#/components/schemas/{name}"

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from agent.core.errors import UsageError
 from agent.core.timebase import DAY_MS
-from agent.web import openapi, params
+from agent.web import answers, params
 from agent.web.present import site_zone
 from agent.web.quality_view import (
     LONGEST_DAYS,
@@ -69,7 +69,7 @@ class QualityEndpoints:
             check_may_write(request, self.recent.view.write_token)
             body = await read_body(request)
         except WriteRefusal as refused:
-            refusal = openapi.Refusal(what=refused.what, where=refused.where, hint=refused.hint)
+            refusal = answers.Refusal(what=refused.what, where=refused.where, hint=refused.hint)
             return _json(refusal, refused.status)
         try:
             fields = msgspec.json.decode(body, type=dict[str, object])

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from agent.core.errors import UsageError
 from agent.core.report.model import Decision, Department
 from agent.core.report.month import Month
-from agent.web import openapi, params
+from agent.web import answers, params
 from agent.web.pages import Pages
 from agent.web.recent import RecentView
 from agent.web.report_view import ReportForm, ReviewSubmission
@@ -71,7 +71,7 @@ class ReportEndpoints:
 
     async def months(self, request: Request) -> Response:
         params.known_only(request.query_params)
-        return _json(openapi.Reports(months=tuple(await self.recent.view.report_months())))
+        return _json(answers.Reports(months=tuple(await self.recent.view.report_months())))
 
     async def document(self, request: Request) -> Response:
         params.known_only(request.query_params, "lang")
@@ -87,7 +87,7 @@ class ReportEndpoints:
             body = await read_body(request)
         except WriteRefusal as refused:
             return _json(
-                openapi.Refusal(what=refused.what, where=refused.where, hint=refused.hint),
+                answers.Refusal(what=refused.what, where=refused.where, hint=refused.hint),
                 refused.status,
             )
         return _json(await self.recent.view.add_review(read_review(body)))
