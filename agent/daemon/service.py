@@ -19,6 +19,7 @@ from agent.core.model import Event, Sample, Severity
 from agent.core.ports import Clock
 from agent.core.quality.screen import Screen
 from agent.daemon.drivers import build_driver, is_polled, is_subscribed
+from agent.daemon.memory import give_back_memory
 from agent.daemon.wake import Wake
 from agent.pipeline.adjust import Revised
 from agent.pipeline.close import settle_ms
@@ -157,7 +158,11 @@ class Gateway:
             await self.clock.sleep_until(self.clock.monotonic_ns() + DRAIN_LOOK_NS)
 
     async def _run_pipeline(self) -> None:
-        await self.pipeline.run(self.wake.wait, self.heartbeats.beat, self.sealed.set)
+        await self.pipeline.run(self._wait, self.heartbeats.beat, self.sealed.set)
+
+    async def _wait(self) -> None:
+        give_back_memory()
+        await self.wake.wait()
 
     def _report_start(self) -> None:
         if self.database.single_connection:
