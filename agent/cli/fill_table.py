@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
-from collections import Counter
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from agent.cli.fill_texts import Texts
 from agent.core.errors import UsageError
 from agent.core.gaps.series import Series, codes_of
 from agent.core.kernels.arrays import Floats, Integers
@@ -31,14 +33,14 @@ class Table:
 
     series: Series
     register: Floats | None
-    times: tuple[str, ...]
-    value_texts: tuple[str, ...]
+    times: Texts
+    value_texts: Texts
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
     path: Path
-    lines: list[int]  # of each row of the table, as in the file
+    lines: array[int]  # of each row of the table, as in the file
     header: list[str]
 
     def fail(self, row: int, name: str, what: str, hint: str) -> NoReturn:
@@ -56,14 +58,13 @@ def read_table(path: Path, zone: ZoneInfo | None) -> Table:
     Rows that lack altogether are put in as missing values. Clock times with an offset are kept as
     they are unless ``zone`` names the clock by which the plant works.
     """
-    header, rows, lines = _cells(path)
-    source = _Source(path, lines, header)
-    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+    source, columns = _cells(path)
+    header = source.header
     clock_ms, step_ms = _grid(source, columns[TIME], zone)
     places = (clock_ms - clock_ms[0]) // step_ms
     count = int(places[-1]) + 1
     if count > _MOST_ROWS:
-        source.fail(len(rows) - 1, TIME, "the times span too many intervals", "check the years")
+        source.fail(len(places) - 1, TIME, "the times span too many intervals", "check the years")
 
     def spread(column: Floats) -> Floats:
         wide = np.full(count, math.nan)
@@ -79,17 +80,15 @@ def read_table(path: Path, zone: ZoneInfo | None) -> Table:
         if found is not None and (name == LOAD or not _are_codes(found)):
             numbers[name] = spread(found)
             continue
+        once: dict[str, str] = {}
         texts = [""] * count
         for place, text in zip(places, columns[name], strict=True):
-            texts[place] = text
+            texts[place] = once.setdefault(text, text)
         labels[name] = codes_of(texts)
     register = _optional(source, columns, REGISTER)
     stopped = _optional(source, columns, MAINTENANCE)
     values = _numbers(source, columns[VALUE], VALUE, must=True)
     assert values is not None
-    texts = [""] * count
-    for place, text in zip(places, columns[VALUE], strict=True):
-        texts[place] = text
     return Table(
         series=Series(
             start_ms=int(clock_ms[0]),
@@ -102,61 +101,76 @@ def read_table(path: Path, zone: ZoneInfo | None) -> Table:
         ),
         register=None if register is None else spread(register),
         times=_time_texts(columns[TIME], places, count, step_ms),
-        value_texts=tuple(texts),
+        value_texts=Texts(_spread_out(columns[VALUE], places, count)),
     )
 
 
-def _cells(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
-    """Header, rows and their line numbers; what is no table at all is refused here."""
-    try:
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        fault(path, line, 1, "not UTF-8 text", "save the table as CSV in UTF-8")
-    reader = csv.reader(text.splitlines(), strict=True)
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                rows.append([cell.strip() for cell in cells])
-                lines.append(reader.line_num)
-    except csv.Error as error:
-        fault(path, reader.line_num, 1, f"not a CSV line: {error}", "check its quotes")
-    if not rows:
+def _cells(path: Path) -> tuple[_Source, dict[str, Texts]]:
+    """The columns by name, and where they stand; what is no table at all is refused here."""
+    rows = _rows(path)
+    line, names = next(rows, (0, []))
+    if not names:
         fault(path, 1, 1, "the file is empty", "give a header and at least two rows")
-    header = [name.lower() for name in rows[0]]
-    for name in (TIME, VALUE):
-        if name not in header:
-            hint = "the first line names the columns, among them time and value"
-            fault(path, lines[0], 1, f"no header with a column {name!r}", hint)
-    for column, name in enumerate(header, 1):
-        if not name or header.index(name) != column - 1:
-            fault(path, lines[0], column, f"column name {name!r} twice or empty", "rename it")
-    for cells, line in zip(rows[1:], lines[1:], strict=True):
+    header = [name.lower() for name in names]
+    _check_header(path, line, header)
+    columns = [Texts() for _ in header]
+    lines = array("q")
+    for line, cells in rows:
         if len(cells) != len(header):
             what = f"{len(cells)} cells where the header has {len(header)}"
             fault(path, line, min(len(cells), len(header)) + 1, what, "fill up or cut the row")
-    if len(rows) < 3:
-        fault(path, lines[-1], 1, "fewer than two rows", "give at least two rows below the header")
-    return header, rows[1:], lines[1:]
+        lines.append(line)
+        for column, cell in zip(columns, cells, strict=True):
+            column.append(cell)
+    if len(lines) < 2:
+        fault(path, line, 1, "fewer than two rows", "give at least two rows below the header")
+    return _Source(path, lines, header), dict(zip(header, columns, strict=True))
 
 
-def _grid(source: _Source, texts: tuple[str, ...], zone: ZoneInfo | None) -> tuple[Integers, int]:
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of every row that is not empty."""
+    raw = path.read_bytes()
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        fault(path, line, 1, "not UTF-8 text", "save the table as CSV in UTF-8")
+    reader = csv.reader(io.TextIOWrapper(io.BytesIO(raw), "utf-8-sig", newline=""), strict=True)
+    try:
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if any(cells):
+                yield reader.line_num, cells
+    except csv.Error as error:
+        fault(path, reader.line_num, 1, f"not a CSV line: {error}", "check its quotes")
+
+
+def _check_header(path: Path, line: int, header: list[str]) -> None:
+    for name in (TIME, VALUE):
+        if name not in header:
+            hint = "the first line names the columns, among them time and value"
+            fault(path, line, 1, f"no header with a column {name!r}", hint)
+    for column, name in enumerate(header, 1):
+        if not name or header.index(name) != column - 1:
+            fault(path, line, column, f"column name {name!r} twice or empty", "rename it")
+
+
+def _grid(source: _Source, texts: Texts, zone: ZoneInfo | None) -> tuple[Integers, int]:
     """The plant's clock at each row, ascending and on one grid, and the grid's step."""
-    clock_ms = np.array(list(_clock(source, texts, zone)), np.int64)
+    clock_ms = np.fromiter(_clock(source, texts, zone), np.int64, len(texts))
     steps = np.diff(clock_ms)
     for row in np.flatnonzero(steps <= 0)[:1]:
         what = "the same time twice" if steps[row] == 0 else "a time before the one above it"
         source.fail(int(row) + 1, TIME, what, "give each interval once, in time order")
-    step_ms = Counter(steps.tolist()).most_common(1)[0][0]
+    lengths, counts = np.unique(steps, return_counts=True)
+    step_ms = int(lengths[counts.argmax()])
     for row in np.flatnonzero((clock_ms - clock_ms[0]) % step_ms)[:1]:
         what = f"a time off the grid of {step_ms / 1000:g} s that most rows keep"
         source.fail(int(row), TIME, what, "give intervals of one length")
-    return clock_ms, int(step_ms)
+    return clock_ms, step_ms
 
 
-def _clock(source: _Source, texts: tuple[str, ...], zone: ZoneInfo | None) -> Iterator[int]:
+def _clock(source: _Source, texts: Texts, zone: ZoneInfo | None) -> Iterator[int]:
     offset: timedelta | None = None
     for row, text in enumerate(texts):
         try:
@@ -173,17 +187,19 @@ def _clock(source: _Source, texts: tuple[str, ...], zone: ZoneInfo | None) -> It
         yield round((time.replace(tzinfo=UTC) - _EPOCH) / timedelta(milliseconds=1))
 
 
-def _optional(source: _Source, columns: dict[str, tuple[str, ...]], name: str) -> Floats | None:
+def _optional(source: _Source, columns: dict[str, Texts], name: str) -> Floats | None:
     return _numbers(source, columns[name], name, must=True) if name in columns else None
 
 
-def _numbers(source: _Source, texts: tuple[str, ...], name: str, *, must: bool) -> Floats | None:
+def _numbers(source: _Source, texts: Texts, name: str, *, must: bool) -> Floats | None:
     """A column as numbers, NaN where empty; None if it is one of words."""
     result = np.full(len(texts), math.nan)
     wrong: list[int] = []
+    filled = 0
     for row, text in enumerate(texts):
         if not text:
             continue
+        filled += 1
         try:
             result[row] = float(text)
         except ValueError:
@@ -191,7 +207,6 @@ def _numbers(source: _Source, texts: tuple[str, ...], name: str, *, must: bool) 
             continue
         if not math.isfinite(result[row]):
             wrong.append(row)
-    filled = sum(1 for text in texts if text)
     if wrong and (must or filled - len(wrong) >= _MOSTLY * filled):
         what = f"not a number in {name}: {texts[wrong[0]]!r}"
         source.fail(wrong[0], name, what, "write a number, or leave the cell empty")
@@ -203,17 +218,22 @@ def _are_codes(column: Floats) -> bool:
     return len(known) <= _CODES and bool(np.all(known == np.round(known)))
 
 
-def _time_texts(
-    texts: tuple[str, ...], places: Integers, count: int, step_ms: int
-) -> tuple[str, ...]:
+def _spread_out(texts: Texts, places: Integers, count: int) -> Iterator[str]:
+    """The text of every interval; of rows put in, none."""
+    row = 0
+    for place in range(count):
+        there = row < len(places) and places[row] == place
+        yield texts[row] if there else ""
+        row += there
+
+
+def _time_texts(texts: Texts, places: Integers, count: int, step_ms: int) -> Texts:
     """The time of every interval as it was written; of rows put in, in the same notation."""
     if len(texts) == count:
         return texts
-    wide: list[str] = [""] * count
-    for place, text in zip(places, texts, strict=True):
-        wide[place] = text
+    wide = Texts()
     last = datetime.fromisoformat(texts[0])
-    for place, text in enumerate(wide):
+    for text in _spread_out(texts, places, count):
         last = datetime.fromisoformat(text) if text else last + timedelta(milliseconds=step_ms)
-        wide[place] = text or last.isoformat()
-    return tuple(wide)
+        wide.append(text or last.isoformat())
+    return wide

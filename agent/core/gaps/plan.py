@@ -11,7 +11,7 @@ from agent.core.gaps.bridge import BRIDGES, LINES, NONE, Bridging
 from agent.core.gaps.choice import Part, blend, choose, conformal_quantile, folds
 from agent.core.gaps.methods import METHODS, Methods
 from agent.core.gaps.series import Prepared, Span
-from agent.core.kernels.arrays import Floats, Integers
+from agent.core.kernels.arrays import Floats, Integers, Mask
 from agent.core.timebase import HOUR_MS
 
 LEVEL: Final = 0.9
@@ -24,6 +24,8 @@ _PLACES: Final = 96  # at which a shape is compared
 _PANEL: Final = 2.0  # methods up to this many times the best error tell how far opinions differ
 _CLEARLY: Final = 0.9  # a blend must beat the rule for short gaps by that much
 _FLOOR: Final = 0.5
+_TRIED_FIRST: Final = 3  # every so many-th pseudo-gap is tried before the others
+_HOPELESS: Final = 3.0  # a method that errs so many times as much as the best is tried no further
 _SILENT: Final = 0.25  # of the pseudo-gaps a method may have nothing to say of
 
 
@@ -141,7 +143,7 @@ def learn(
     fallback = _ladder(methods, kind, short=short)
     if len(starts) < FEWEST:
         return _unproven(kind, conditions, fallback)
-    trials = _try(methods, replace(kind, length=length), starts)
+    trials = _try(methods, replace(kind, length=length), starts, fallback if short else ())
     alike = _as_now(starts, before)
     errors, value_errors, spreads, value_spreads = (
         judged[alike] for judged in _judge(trials, kind, fallback if short else ())
@@ -226,7 +228,7 @@ def _unproven(kind: Kind, conditions: tuple[str, ...], parts: tuple[Part, ...]) 
     )
 
 
-def _try(methods: Methods, kind: Kind, starts: Integers) -> _Trials:
+def _try(methods: Methods, kind: Kind, starts: Integers, rule: Parts) -> _Trials:
     prepared = methods.prepared
     edge, length = prepared.edge, kind.length
     names = methods.usable(length, known_total=kind.known_total)
@@ -237,15 +239,22 @@ def _try(methods: Methods, kind: Kind, starts: Integers) -> _Trials:
     true_shapes = np.empty((len(starts), len(places)))
     true_totals = np.empty(len(starts))
     allowed = np.array([_bridges_of(name) for name in names])
-    for row, start in enumerate(starts):
-        span = Span(first=int(start), end=int(start) + length, closed=kind.closed)
+    hopeful = np.ones(len(names), np.bool_)
+    first = np.arange(0, len(starts), _TRIED_FIRST)
+    for turn, row in enumerate((*first, *np.setdiff1d(np.arange(len(starts)), first))):
+        if turn == len(first):
+            off = np.abs(totals[first] - true_totals[first, None, None])[..., None]
+            shapes_off = np.abs(shapes[first] - true_shapes[first, None, None])
+            hopeful = _hopeful(off, allowed) | _hopeful(shapes_off, allowed)
+            hopeful |= np.isin(names, [part.method for part in rule])
+        span = Span(first=int(starts[row]), end=int(starts[row]) + length, closed=kind.closed)
         actual = prepared.series.values[prepared.around(span)].copy()
         true_shapes[row] = actual[edge : edge + length][places]
         true_totals[row] = actual[edge : edge + length].sum()
         actual[edge : edge + length if kind.closed else None] = np.nan
         total = float(true_totals[row]) if kind.known_total else None
         for column, name in enumerate(names):
-            base = methods.predict(name, span, total)
+            base = methods.predict(name, span, total) if hopeful[column] else None
             if base is None:
                 continue
             bent = bridging.apply(base, actual)
@@ -264,6 +273,16 @@ def _try(methods: Methods, kind: Kind, starts: Integers) -> _Trials:
         true_shapes=true_shapes,
         allowed=allowed[spoke],
     )
+
+
+def _hopeful(errors: Floats, allowed: Floats) -> Mask:
+    """Which methods are not far behind with their best bridge; axes method, bridge, place last."""
+    spoke = np.isfinite(errors[:, :, :1, :1])
+    sums = np.where(spoke, errors, 0.0).sum(axis=(0, 3)) / np.maximum(spoke.sum(axis=(0, 3)), 1)
+    sums[(allowed == 0) | ~spoke.any(axis=(0, 3))] = np.inf
+    losses = sums.min(axis=1)
+    kept: Mask = losses <= _HOPELESS * losses.min() + 1e-12
+    return kept
 
 
 def _neutral(predictions: Floats) -> Floats:
