@@ -11,13 +11,13 @@ from agent.book.ports import Owner, Span
 from agent.book.report_rows import ReportRows
 from agent.book.reviews import reviewed_figures, reviews_of
 from agent.config.benchmarks import all_benchmarks
+from agent.config.factor_documents import factor_document
 from agent.config.factors import library
 from agent.config.inventory.sections import KINDS
 from agent.config.report_site import (
     ReportReference,
     decimals_of,
     default_factor_pct,
-    factor_document,
 )
 from agent.config.rules import Rules, RulesNotFound, rules_named
 from agent.config.sections import Site

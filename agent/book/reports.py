@@ -295,6 +295,9 @@ def _factor_uses(
                 end_ms=part.end_ms,
                 windows=part.windows,
                 kgco2e=part.mass.kgco2e,
+                parts=reference.factors.parts(source.place, part.ref, part.first_ms)
+                if reference.factors
+                else (),
             )
 
 

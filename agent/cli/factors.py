@@ -67,9 +67,9 @@ def show(name: str, as_json: bool) -> int:
 
     NAME may also be the id of a factor as calc and reports print it.
     """
+    from agent.config.factor_documents import row_of
     from agent.config.factors import FactorNotFound, library
     from agent.config.faults import nearest
-    from agent.config.report_site import row_of
 
     wanted = name.strip().casefold()
     packs = library().packs

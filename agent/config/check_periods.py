@@ -114,10 +114,8 @@ def _try(
         return
     trial = deepcopy(eras[-1].applied(table))
     for feed in feeds:
-        stream = streams.get(feed.stream)
-        unit = _likely_unit(trial, feed, basis) if stream is None else stream.unit
         try:
-            put(trial, feed.path, 0.0 if feed.path[0] in _OUTPUTS else 1.0, unit)
+            put_trial(trial, feed, streams.get(feed.stream), basis)
         except UnitError as error:
             key = f"{place_of(feed)}.stream"
             draft.reject(item, key, f"{feed.stream}: {error.what}", error.hint)
@@ -125,6 +123,18 @@ def _try(
     faults = Faults(draft.faults.file)
     if evaluated(item.path, trial, eras[-1].rules, basis.library, faults) is None:
         refuse(draft, item, faults)
+
+
+def put_trial(
+    table: dict[str, Any], feed: Feed, stream: StreamSpec | None, basis: Accounting
+) -> None:
+    """Put a made-up amount where a feed brings one: 1 of what goes in, nothing of what comes out.
+
+    Raises:
+        UnitError: the stream is of another dimension than the key.
+    """
+    unit = _likely_unit(table, feed, basis) if stream is None else stream.unit
+    put(table, feed.path, 0.0 if feed.path[0] in _OUTPUTS else 1.0, unit)
 
 
 def _likely_unit(table: Mapping[str, Any], feed: Feed, basis: Accounting) -> str:

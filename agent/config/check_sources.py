@@ -13,6 +13,7 @@ from agent.config.draft import Draft, Item
 from agent.config.faults import nearest
 from agent.config.rules import Rules
 from agent.config.site import MeterPlan, SourcePlan
+from agent.config.source_amounts import calc_table
 from agent.config.source_factor import SourceFactor, check_keys, source_factor
 from agent.config.source_keys import other_keys
 from agent.config.source_rate import stream_factor
@@ -67,6 +68,7 @@ def check_sources(draft: Draft, plans: Plans, basis: Accounting) -> dict[str, So
                 former=factor.former,
                 gases=factor.gases,
                 heat_gj=factor.heat_gj,
+                table=calc_table(section.kind, item.table),
             )
     return found
 

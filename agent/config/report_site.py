@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from agent.config import sections
 from agent.config.benchmarks import all_benchmarks
-from agent.config.factor_rows import Grid, Named
+from agent.config.factor_documents import factor_document
+from agent.config.factor_parts import FactorParts
+from agent.config.factor_rows import Named
 from agent.config.factors import FactorNotFound, Library, library
 from agent.config.rules import Rules, rules_named
 from agent.config.site import SiteConfig
-from agent.config.source_factor import KG_PER_T, USER
+from agent.config.source_factor import KG_PER_T
 from agent.config.standard_coal import period_coal, stream_coal
 from agent.core.carbon.amounts import convert_amount
 from agent.core.checks.plausibility import Benchmark, FactorDefault
@@ -26,7 +28,6 @@ from agent.core.report.model import (
 from agent.core.units import UnitError
 
 CEMS = "cems"
-COMPUTED = "computed"  # from a composition or an equation of the site's own
 _GAS_OF_KIND = {"nitric_acid": "n2o", "adipic_acid": "n2o", "wastewater": "ch4", "landfill": "ch4"}
 _UNCERTAINTY_OF_KIND = {
     "fuel": "fuel",
@@ -64,6 +65,7 @@ class ReportReference:
     conflicts: tuple[PlaceConflict, ...] = ()
     recovered: frozenset[str] = frozenset()  # entered series that are no products but taken off
     described: bool = True  # by a site file; else only what the book itself holds is known
+    factors: FactorParts | None = None  # of the site files, if there are any
 
 
 def report_reference(config: SiteConfig, *others: SiteConfig) -> ReportReference:
@@ -103,6 +105,7 @@ def report_reference(config: SiteConfig, *others: SiteConfig) -> ReportReference
             source: default for one in configs for source, default in _defaults(one, rules, known)
         },
         benchmarks=all_benchmarks(),
+        factors=FactorParts(configs, known),
         recovered=frozenset(name for one in configs for name in _recovered(one)),
         conflicts=tuple(
             conflict
@@ -254,44 +257,6 @@ def _streams(config: SiteConfig) -> Iterator[StreamPlace]:
             ),
             gateway=config.gateway.id,
         )
-
-
-def factor_document(known: Library, ref: FactorRef) -> FactorDocument:
-    """The document a factor was taken from, by its id «kind/row/…@set» and version.
-
-    A version that this library does not have, and a factor of the site's own, have no document
-    here; their status says so.
-    """
-    name, _, origin = ref.id.partition("@")
-    set_id, _, own = origin.partition("+")
-    if set_id == USER:
-        return FactorDocument(status=USER)
-    for pack in known.packs:
-        if pack.set.id != set_id or pack.set.version != ref.version:
-            continue
-        row = row_of(pack.rows, name)
-        return FactorDocument(
-            standard=pack.set.standard,
-            edition=pack.set.edition,
-            table=pack.set.table,
-            row=row.row if row else "",
-            name_zh=row.name_zh if row else "",
-            name_en=row.name_en if row else "",
-            data_year=pack.set.data_year,
-            status=USER if own else pack.set.status,
-            source=pack.set.source,
-        )
-    return FactorDocument(status=COMPUTED if ref.version == USER else "")
-
-
-def row_of(rows: Iterable[Named], name: str) -> Named | None:
-    """The row that a factor's name speaks of: a fuel, a grid with its basis, a parameter."""
-    kind, *words = name.split("/")
-    wanted = {kind, *words[:1], *(f"{kind.replace('_', '-')}-{word}" for word in words[:1])}
-    for row in rows:
-        if row.id in wanted and not (isinstance(row, Grid) and row.basis not in words):
-            return row
-    return None
 
 
 def _defaults(

@@ -46,7 +46,8 @@ class SourcePlan:
 
     ``former`` are the factors before the current one, oldest first. ``gases`` splits the factor
     by gas; without it all of it is CO2. ``heat_gj`` is what one unit of the stream carries where
-    steam or hot water is metered by its mass.
+    steam or hot water is metered by its mass. ``table`` is the source as `tanshu calc` reads it,
+    without the amount that the stream brings.
     """
 
     section: sections.Source
@@ -55,6 +56,7 @@ class SourcePlan:
     former: tuple[FormerFactor, ...] = ()
     gases: GasRates | None = None
     heat_gj: float | None = None
+    table: Mapping[str, Any] = field(default_factory=dict)
 
     def factor_at(self, start_ms: int) -> FactorRef:
         """The factor that holds for a window that starts at this time."""

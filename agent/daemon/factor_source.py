@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from agent.config.factor_documents import factor_document
 from agent.config.factors import usable_library
-from agent.config.report_site import factor_document
 from agent.core.model import FactorRef
 
 

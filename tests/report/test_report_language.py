@@ -20,9 +20,9 @@ from agent.web.report_view import ReportForm
 LATIN = re.compile(r"[A-Za-z]{2,}")
 HASH = re.compile(r"\b[0-9a-f]{12,}\b")
 # Units, gases, symbols of formulas, names of standards and institutions, and the product's own.
-UNITS = "kg Nm kgCO kWh MWh GJ tce kgce mg km CO CH"
+UNITS = "kg Nm kgCO kWh MWh GJ tce kgce mg km CO CH kJ tC COD kgCOD"
 SYMBOLS = "FC NCV CC OF AD EF PUR GWP TOW MCF CCW FCF OX"
-NAMES = "GB AR SHA MEE NDRC IPCC Asia Shanghai gw"
+NAMES = "GB AR SAR SHA MEE NDRC IPCC Asia Shanghai gw"
 ALLOWED = frozenset(f"{UNITS} {SYMBOLS} {NAMES}".split())
 
 

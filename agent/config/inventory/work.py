@@ -56,6 +56,7 @@ class Work:
                 unit=unit,
                 source=citation(row, factor_set),
                 version=factor_set.version,
+                row=row.id,
             )
         )
         return value

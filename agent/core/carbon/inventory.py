@@ -21,6 +21,7 @@ class UsedFactor:
     unit: str
     source: str
     version: str = ""  # of the factor file; empty for what is no file's
+    row: str = ""  # id of the row in the factor file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -163,8 +163,23 @@ class FactorDocument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FactorPart:
+    """One of the numbers that a factor is composed of, and where it is taken from."""
+
+    id: str
+    version: str
+    value: float
+    unit: str
+    document: FactorDocument
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FactorUse:
-    """A factor that a source was computed with, when, and how much it made."""
+    """A factor that a source was computed with, when, and how much it made.
+
+    ``parts`` are empty where the factor itself stands in a document, and where it is none that
+    the configuration still holds.
+    """
 
     source: str
     ref: FactorRef
@@ -173,6 +188,7 @@ class FactorUse:
     end_ms: int
     windows: int
     kgco2e: Decimal
+    parts: tuple[FactorPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from agent.core.report.model import MonthReport
 from agent.web.report.table import Table
 from agent.web.report.tables_checks import (
     adjustments_table,
+    composition_table,
     factors_table,
     findings_table,
     methods_table,
@@ -52,6 +53,7 @@ def tables_of(report: MonthReport, words: ReportWords) -> dict[str, Table]:
         entries_table(report, words),
         methods_table(report, words),
         factors_table(report, words),
+        composition_table(report, words),
         findings_table(report, words),
         reviews_table(report, words),
         *([adjustments_table(report, words)] if report.adjustments else []),

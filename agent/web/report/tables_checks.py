@@ -46,18 +46,56 @@ def factors_table(report: MonthReport, words: ReportWords) -> Table:
         rows=tuple(
             (
                 names.get(use.source, use.source),
-                words.factor(use),
+                words.named(use.document),
                 f"{use.ref.id} {use.ref.version}",
                 use.ref.value,
                 unit_label(use.ref.unit),
                 words.document(use.document, evidence.get(use.source, "")),
-                words.status(use),
+                words.status(use.document),
                 words.days(use.first_ms, use.end_ms),
                 use.kgco2e,
             )
             for use in report.factors
         ),
         empty=t("report.no_sources"),
+    )
+
+
+def composition_table(report: MonthReport, words: ReportWords) -> Table:
+    """The numbers that composed factors are made of, so that each can be computed again."""
+    t = words.t
+    sources = (*report.sources, *report.compared)
+    names = {source.place.id: words.source(source) for source in sources}
+    evidence = {source.place.id: source.place.evidence for source in sources}
+    return Table(
+        key="composition",
+        title=t("report.composition"),
+        columns=(
+            Column(title=t("report.source")),
+            Column(title=t("factors.factor")),
+            Column(title=t("report.id_and_version"), form=Form.CODE),
+            Column(title=t("factors.value"), form=Form.FACTOR),
+            Column(title=t("points.unit"), form=Form.WORD),
+            Column(title=t("report.document")),
+            Column(title=t("report.status"), form=Form.WORD),
+            Column(title=t("report.used")),
+        ),
+        rows=tuple(
+            (
+                names.get(use.source, use.source),
+                words.named(part.document),
+                f"{part.id} {part.version}".strip(),
+                part.value,
+                unit_label(part.unit),
+                words.document(part.document, evidence.get(use.source, "")),
+                words.status(part.document),
+                words.days(use.first_ms, use.end_ms),
+            )
+            for use in report.factors
+            for part in use.parts
+        ),
+        notes=(t("report.composition_note"),) if any(use.parts for use in report.factors) else (),
+        empty=t("report.no_composition"),
     )
 
 

@@ -16,7 +16,6 @@ from agent.core.activity_period import period_text
 from agent.core.checks.finding import Finding, FindingCode
 from agent.core.report.model import (
     FactorDocument,
-    FactorUse,
     MonthReport,
     ReviewFigures,
     SourceFigures,
@@ -129,6 +128,8 @@ class ReportWords:
             row = document.name_zh
         parts = (document.standard, document.edition, document.table, row)
         cited = self.cited(" · ".join(part for part in parts if part))
+        if not cited and not self.chinese:
+            cited = document.source  # of a computed value; it is in English
         proof = evidence if document.status == USER else ""
         return "; ".join(part for part in (cited, proof) if part) or NONE
 
@@ -136,16 +137,15 @@ class ReportWords:
         """A citation, parts apart by « · », each in this language where it has a name in it."""
         return " · ".join(self.t.named("cited", part) for part in text.split(" · "))
 
-    def factor(self, use: FactorUse) -> str:
+    def named(self, document: FactorDocument) -> str:
         """What a factor is of."""
-        name = use.document.name_zh if self.chinese else use.document.name_en
-        return name or NONE
+        return (document.name_zh if self.chinese else document.name_en) or NONE
 
     def quoted(self, zh: str, en: str) -> str:
         return zh if self.chinese else en
 
-    def status(self, use: FactorUse) -> str:
-        return self.t.named("status", use.document.status or "unknown")
+    def status(self, document: FactorDocument) -> str:
+        return self.t.named("status", document.status or "unknown")
 
     def period(self, entry: ActivityEntry) -> str:
         if entry.start_ms is None or entry.end_ms is None:

@@ -31,7 +31,7 @@ SHEETS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("report.sheet_coal", ("coal",)),
     ("report.sheet_energy", ("energy",)),
     ("report.sheet_activity", ("entries",)),
-    ("report.sheet_factors", ("factors",)),
+    ("report.sheet_factors", ("factors", "composition")),
     ("report.sheet_findings", ("findings",)),
     ("report.sheet_reviews", ("reviews", "adjustments")),
     ("report.sheet_annex", ("annex",)),
