@@ -382,22 +382,18 @@ def test_a_repaired_point_changes_what_is_computed_from_its_mean(bench: Bench) -
     changed = [w for w, old in zip(now, former, strict=False) if w.revision > old.revision]
     assert [w.start_ms for w in changed] == [former[2].start_ms]
     assert changed[0].value == pytest.approx(0.06, abs=0.002)
-    run(bench, 60)
-    assert windows(bench, "virtual.heat")[: len(now)] == now
 
 
 def test_a_stream_that_is_gone_is_not_awaited(bench: Bench) -> None:
     """Asked to be computed again, then taken out of the site file."""
-    run(bench, 120)
     with bench.database.transaction() as connection:
         DerivedMarks(connection).compute_again("indirect.gone", START_MS)
-    pieces = bench.pipeline.pieces(bench.clock.now_ms())
-    assert len(list(islice(pieces, 100))) < 100
+    assert len(list(islice(bench.pipeline.pieces(bench.clock.now_ms()), 100))) < 100
 
 
 def test_the_earliest_time_asked_for_is_computed_again(bench: Bench) -> None:
     with bench.database.transaction() as connection:
         marks = DerivedMarks(connection)
-        for from_ms in (START_MS, START_MS + 1, START_MS - 1, START_MS):
+        for from_ms in (START_MS, START_MS - 1, START_MS + 1):
             marks.compute_again("indirect.pump", from_ms)
         assert marks.again_from_ms("indirect.pump") == START_MS - 1
