@@ -54,7 +54,8 @@ class DailySubstitution:
             windows = book.current_windows(self._owner, seen, spec.id)
             for gap in missing_gaps(windows):
                 drafts = self._filled(book, self._rule, spec, gap)
-                cause = Cause(reason=Reason.SUBSTITUTED, author=self._rule.id, now_ms=day_ms)
+                ended_ms = day_ms + DAY_MS  # it is done after the day
+                cause = Cause(reason=Reason.SUBSTITUTED, author=self._rule.id, now_ms=ended_ms)
                 self._revising.book(connection, drafts, cause)
 
     def _filled(
