@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Final
 
@@ -37,13 +38,20 @@ class Features:
 
     def __init__(self, prepared: Prepared, most: Terms) -> None:
         self.widths: dict[Terms, int] = {}
-        rows = self._rows(prepared, most)
-        self.values = np.empty((prepared.count, len(rows)))
-        for column, row in enumerate(rows):
+        reaches = [hours * HOUR_MS / prepared.step_ms for hours in LAGS_H]
+        reaches = [reach for reach in reaches if reach >= 1.0]
+        pairs = list(itertools.combinations_with_replacement(prepared.numbers[:MOST_PRODUCTS], 2))
+        lags = len(prepared.columns) * len(reaches)
+        self.widths[Terms.LINEAR] = width = 1 + len(prepared.columns) + lags
+        if most is not Terms.LINEAR:
+            self.widths[Terms.CURVED] = width = width + len(pairs)
+        if most is Terms.WIDE:
+            self.widths[Terms.WIDE] = width = width + lags
+        self.values = np.empty((prepared.count, width))
+        for column, row in zip(range(width), self._rows(prepared, reaches, pairs), strict=False):
             self.values[:, column] = row
         self.per_day = max(1, round(DAY_MS / prepared.step_ms))
         forget = 0.5 ** (1.0 / HALF_LIFE_DAYS)
-        width = self.values.shape[1]
         squares, products = np.zeros((width, width)), np.zeros(width)
         self.moments = [(squares, products)]
         for first in range(0, prepared.count, self.per_day):
@@ -54,28 +62,23 @@ class Features:
             products = products * forget + seen.T @ prepared.series.values[day][known]
             self.moments.append((squares, products))
 
-    def _rows(self, prepared: Prepared, most: Terms) -> list[Floats]:
-        lagged = []
+    def _rows(
+        self, prepared: Prepared, reaches: list[float], pairs: list[tuple[Floats, Floats]]
+    ) -> Iterator[Floats]:
+        """One row after the other, as a year of minutes has no room for all at once."""
+        yield np.ones(prepared.count)
+        yield from prepared.columns
+        first = 1 + len(prepared.columns)
         for column in prepared.columns:
-            for hours in LAGS_H:
-                reach = hours * HOUR_MS / prepared.step_ms
-                if reach < 1.0:
-                    continue
+            for reach in reaches:
                 means = np.empty(prepared.count)
                 share = np.array([1.0 - math.exp(-1.0 / reach)])
                 kernels.run("exponential_means", np.ascontiguousarray(column), share, means)
-                lagged.append(means)
-        rows = [np.ones(prepared.count), *prepared.columns, *lagged]
-        self.widths[Terms.LINEAR] = len(rows)
-        if most is not Terms.LINEAR:
-            numbers = prepared.numbers[:MOST_PRODUCTS]
-            pairs = itertools.combinations_with_replacement(numbers, 2)
-            rows.extend(one * other for one, other in pairs)
-            self.widths[Terms.CURVED] = len(rows)
-        if most is Terms.WIDE:
-            rows.extend(means * means for means in lagged)
-            self.widths[Terms.WIDE] = len(rows)
-        return rows
+                yield means
+        for one, other in pairs:
+            yield one * other
+        for place in range(first, self.widths[Terms.LINEAR]):
+            yield self.values[:, place] ** 2
 
 
 class Regression:
