@@ -97,7 +97,10 @@ def month_report(
     apart = {place.id for place in places if not place.counted}
     compared = [series for series in source_series if series.label not in apart]
     former = {back: _former(rows, compared, month.shifted(-back), zone) for back in PAST_MONTHS}
-    booked = figure.booked_sources(places, sums, streams)
+    booked = [
+        _with_own_plant(reference, source)
+        for source in figure.booked_sources(places, sums, streams)
+    ]
     entries, before = _entries(connection, owners, span, month.shifted(-1).span(zone))
     report = _figures(reference, month, booked, former, (from_ms, to_ms))
     report = replace(
@@ -280,6 +283,13 @@ def _figures(
         figures="",
         figures_hash="",
     )
+
+
+def _with_own_plant(reference: ReportReference, source: figure.Booked) -> figure.Booked:
+    factors = reference.factors
+    if factors is None or not source.place.period:
+        return source
+    return figure.with_own_plant(source, lambda ms: factors.grid_kg_per_mwh(source.place, ms))
 
 
 def _factor_uses(

@@ -16,10 +16,10 @@ from agent.config.site import SiteConfig
 from agent.config.source_factor import KG_PER_T
 from agent.config.standard_coal import period_coal, stream_coal
 from agent.core.carbon.amounts import convert_amount
+from agent.core.carbon.inventory import PURCHASED_ENERGY
 from agent.core.checks.plausibility import Benchmark, FactorDefault
 from agent.core.model import FactorRef, GasRates
 from agent.core.report.model import (
-    PURCHASED_ENERGY,
     FactorDocument,
     ReportSite,
     SourcePlace,

@@ -5,11 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from agent.core.carbon.basis import Gases, WarmingPotentials, combined_uncertainty_pct
 from agent.core.carbon.uncertainty import UncertainTerm, half_width, relative_pct
 
-_PURCHASED = ("electricity", "heat")
+PURCHASED_ENERGY = frozenset({"electricity", "heat"})
+T = TypeVar("T")
+
+
+def without_purchased(kind: str, emitted: T, own_plant: T) -> T:
+    """The part of a source that stays in the total without purchased energy.
+
+    Purchased and exported electricity and heat are left out; what a power plant of the site's own
+    burns for them is not purchased and stays.
+    """
+    return own_plant if kind in PURCHASED_ENERGY else emitted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +122,7 @@ def totals(results: Iterable[SourceResult], gwp: WarmingPotentials) -> Totals:
             kind: (value - halves[kind], value + halves[kind]) for kind, value in subtotals.items()
         },
         tco2e_without_energy=math.fsum(
-            result.direct_tco2 if result.kind in _PURCHASED else emitted[result.id]
+            without_purchased(result.kind, emitted[result.id], result.direct_tco2)
             for result in listed
         ),
         uncertainty_pct=relative_pct(half, total),

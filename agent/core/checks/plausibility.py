@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.core.activity import ActivityKind
+from agent.core.carbon.inventory import PURCHASED_ENERGY
 from agent.core.checks.finding import Finding, FindingCode
 from agent.core.model import Severity
 from agent.core.report.figures import Booked, expected_kg
-from agent.core.report.model import PURCHASED_ENERGY, EntryFigures, FactorUse
+from agent.core.report.model import EntryFigures, FactorUse
 from agent.core.timebase import DAY_MS
 
 DEVIATION_LIMIT = 0.30  # against the own history, the peers and the sector

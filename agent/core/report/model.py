@@ -21,7 +21,6 @@ from agent.core.report.month import Month
 
 MILLIGRAM = Decimal("0.000001")  # in kg
 ZERO = Decimal(0)
-PURCHASED_ENERGY = frozenset({"electricity", "heat"})
 UNKNOWN = "unknown"  # kind and stage of a source that the configuration no longer names
 
 # Half widths of a normal distribution: reports state 95 %, windows carry 90 %.
@@ -69,6 +68,9 @@ class Mass:
             kgco2e=self.kgco2e - other.kgco2e,
             estimated_kgco2e=self.estimated_kgco2e - other.estimated_kgco2e,
         )
+
+
+NO_MASS = Mass()
 
 
 def total_of(masses: Iterable[Mass]) -> Mass:
@@ -207,6 +209,7 @@ class SourceFigures:
     computed_ms: int  # time whose emission is known
     revised_windows: int
     spread: bool = False  # booked for a period longer than a day; its days are even parts of it
+    own_plant: Mass = NO_MASS  # of purchased energy: what the site's own power plant burns
     previous_kgco2e: Decimal | None = None
     last_year_kgco2e: Decimal | None = None
 

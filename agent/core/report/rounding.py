@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 
+from agent.core.carbon.inventory import without_purchased
 from agent.core.report.model import ZERO, Mass, SourceFigures, total_of
 
 KG_PER_T = Decimal(1000)
@@ -108,9 +109,7 @@ def summary(sources: Iterable[SourceFigures], decimals: int) -> Summary:
             )
         )
     direct = total_of(
-        source.mass
-        for source in listed
-        if line_of(source.place.kind) not in (Line.ELECTRICITY, Line.HEAT)
+        without_purchased(source.place.kind, source.mass, source.own_plant) for source in listed
     )
     return Summary(
         lines=tuple(lines),

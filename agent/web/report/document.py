@@ -188,6 +188,7 @@ def _source(source: SourceFigures) -> dict[str, Any]:
         "activity_unit": place.unit_of_stream,
         **_mass(source.mass),
         **_interval(float(source.mass.kgco2e), source.half_95_kg),
+        "own_plant_kgco2e": source.own_plant.kgco2e,
         "share": source.share,
         "estimated_share": source.estimated_share,
         "windows": source.windows,
