@@ -19,7 +19,7 @@ from agent.book.sqlite import SqliteBook
 from agent.config.report_site import ReportReference
 from agent.core.activity import KIND_RULES, ActivityEntry, ActivityKind
 from agent.core.activity_sums import amounts
-from agent.core.checks import completeness, plausibility, review
+from agent.core.checks import basis, completeness, plausibility, review
 from agent.core.checks.balance import BALANCE_EVENTS, balance_findings
 from agent.core.checks.finding import Finding, FindingCode
 from agent.core.checks.plausibility import Past
@@ -268,7 +268,11 @@ def _figures(
         ),
         stages=figure.group_figures(counted, lambda place: place.stage, lambda place: "", gross),
         kinds=figure.group_figures(counted, lambda place: place.kind, lambda place: "", gross),
-        gases=figure.gas_figures(totals.mass, site.gwp_ch4, site.gwp_n2o),
+        gases=figure.gas_figures(
+            [part.mass for source in counted for part in source.sum.by_factor],
+            site.gwp_ch4,
+            site.gwp_n2o,
+        ),
         energy=energy_figures(ordered),
         products=(),
         days=figure.day_figures(counted, span, ZoneInfo(site.timezone)),
@@ -343,6 +347,9 @@ def _findings(
     yield from plausibility.own_factor_findings(report.factors, reference.defaults, names)
     yield from plausibility.cems_findings(compared, counted)
     yield from plausibility.arithmetic_findings(counted)
+    if reference.factors is not None:
+        site, now = reference.site, reference.factors.factor_at
+        yield from basis.basis_findings(booked, site.gwp_ch4, site.gwp_n2o, now)
 
 
 def _reference_findings(reference: ReportReference) -> Iterator[Finding]:

@@ -32,6 +32,7 @@ class FindingCode(StrEnum):
     CEMS = "plausibility.cems"
     ARITHMETIC = "plausibility.arithmetic"
     BALANCE = "plausibility.balance"
+    BASIS = "plausibility.basis"
     REVIEW_MISSING = "review.missing"
     REVIEW_RETURNED = "review.returned"
     REVIEW_VOID = "review.void"

@@ -32,6 +32,7 @@ from agent.core.timebase import local_days
 
 GAS_SLACK = Decimal("0.000001")  # of the sum: kept masses times a warming potential
 GAS_SLACK_KG = Decimal("0.01")
+_LEAST_RATIO = Decimal("0.5")  # of two sets of warming potentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,24 +318,57 @@ def totals_of(sources: Sequence[Booked]) -> Totals:
     )
 
 
-def gas_figures(mass: Mass, gwp_ch4: float, gwp_n2o: float) -> tuple[GasFigures, ...]:
-    """A sum gas by gas, in kg and kgCO2e: ``kg · GWP``.
+def gas_figures(masses: Iterable[Mass], gwp_ch4: float, gwp_n2o: float) -> tuple[GasFigures, ...]:
+    """A sum gas by gas, in kg and kgCO2e: ``kg · GWP``; ``masses`` are its parts by factor.
 
-    Factors that are published in CO2 equivalent alone (transport) belong to no gas; what is left
-    of the sum after the gases stands in a row of its own, so that the rows add up to the sum.
+    What was booked with other potentials keeps the value it was booked with, and the potential of
+    the gas is then the mean that its mass was booked with. Factors that are published in CO2
+    equivalent alone belong to no gas and stand in a row of their own, so that the rows add up to
+    the sum.
     """
-    listed = [
-        GasFigures(gas=gas, gwp=gwp, kg=kg, kgco2e=kept_decimal(kg * Decimal(repr(gwp))))
-        for gas, gwp, kg in (
-            ("CO2", 1.0, mass.kgco2),
-            ("CH4", gwp_ch4, mass.kgch4),
-            ("N2O", gwp_n2o, mass.kgn2o),
+    listed = list(masses)
+    total = total_of(listed)
+    ch4 = n2o = ZERO
+    others = False
+    for mass in listed:
+        parts = [
+            kept_decimal(kg * Decimal(repr(gwp)))
+            for kg, gwp in ((mass.kgch4, gwp_ch4), (mass.kgn2o, gwp_n2o))
+        ]
+        scale = _booked_otherwise(mass, sum(parts, ZERO))
+        others = others or scale != 1
+        ch4 += kept_decimal(parts[0] * scale)
+        n2o += kept_decimal(parts[1] * scale)
+    figures = [
+        GasFigures(
+            gas=gas,
+            gwp=float(f"{kgco2e / kg:.6g}") if others and kg else gwp,
+            kg=kg,
+            kgco2e=kgco2e,
+        )
+        for gas, gwp, kg, kgco2e in (
+            ("CO2", 1.0, total.kgco2, total.kgco2),
+            ("CH4", gwp_ch4, total.kgch4, ch4),
+            ("N2O", gwp_n2o, total.kgn2o, n2o),
         )
     ]
-    rest = mass.kgco2e - sum((one.kgco2e for one in listed), ZERO)
-    if abs(rest) > max(GAS_SLACK_KG, GAS_SLACK * abs(mass.kgco2e)):
-        listed.append(GasFigures(gas="", gwp=None, kg=None, kgco2e=rest))
-    return tuple(listed)
+    rest = total.kgco2e - total.kgco2 - ch4 - n2o
+    if abs(rest) > max(GAS_SLACK_KG, GAS_SLACK * abs(total.kgco2e)):
+        figures.append(GasFigures(gas="", gwp=None, kg=None, kgco2e=rest))
+    return tuple(figures)
+
+
+def _booked_otherwise(mass: Mass, by_gwp: Decimal) -> Decimal:
+    """How far off the potentials CH4 and N2O of a mass were booked, as a ratio; else 1.
+
+    Potentials of assessment reports differ by less than half; anything further off is no
+    matter of potentials.
+    """
+    booked = mass.kgco2e - mass.kgco2
+    if not by_gwp or abs(booked - by_gwp) <= max(GAS_SLACK_KG, GAS_SLACK * abs(mass.kgco2e)):
+        return Decimal(1)
+    ratio = booked / by_gwp
+    return ratio if _LEAST_RATIO < ratio < 1 / _LEAST_RATIO else Decimal(1)
 
 
 def day_figures(

@@ -98,7 +98,14 @@ def gases_table(report: MonthReport, words: ReportWords) -> Table:
         ),
         rows=tuple(rows),
         sums=frozenset({len(rows) - 1}),
+        notes=(t("report.other_gwp", gwp=report.site.gwp),) if _has_other_gwp(report) else (),
     )
+
+
+def _has_other_gwp(report: MonthReport) -> bool:
+    """Whether a part of the month was booked with other potentials than those at its head."""
+    own = {"CH4": report.site.gwp_ch4, "N2O": report.site.gwp_n2o}
+    return any(one.kg and one.gwp != own.get(one.gas, one.gwp) for one in report.gases)
 
 
 def kinds_table(report: MonthReport, words: ReportWords) -> Table:

@@ -30,6 +30,7 @@ SIGNED = frozenset(
         FindingCode.OWN_FACTOR,
         FindingCode.CEMS,
         FindingCode.ARITHMETIC,
+        FindingCode.BASIS,
     }
 )
 CITING = frozenset({FindingCode.SECTOR, FindingCode.OWN_FACTOR})
