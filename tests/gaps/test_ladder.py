@@ -39,6 +39,14 @@ def test_150_and_160_around_an_hour_at_steady_load_give_155() -> None:
     assert result.lower[0] < 155.0 < result.upper[0]
 
 
+def test_a_change_that_history_never_saw_is_no_sure_thing() -> None:
+    steady = [150.0] * 40 + [np.nan] + [160.0] * 20
+    result = fill(hourly(steady, [90.0] * 61), Gap(first=40, end=41))
+    assert result.values.tolist() == [155.0]
+    assert (result.lower[0], result.upper[0]) == (150.0, 160.0)
+    assert (result.total_lower, result.total_upper) == (150.0, 160.0)
+
+
 def test_half_the_load_in_the_gap_gives_half() -> None:
     result = fill(hourly([150, np.nan, 160], [90, 45, 90]), Gap(first=1, end=2))
     assert result.values.tolist() == [77.5]

@@ -31,6 +31,7 @@ _GROWN_SHARE: Final = 0.1  # history may grow by that much before a plan is lear
 _TOLD: Final = 0.15  # weight from which a family of methods is named
 _MOST_MATCHES: Final = 12
 _MOST_RESCALING: Final = 3.0
+_USUAL: Final = 0.99  # of the changes in history are no greater than a usual one
 
 
 class Filler:
@@ -150,6 +151,8 @@ class Filler:
             spread = float(panel.sum(axis=1).std())
             floor = plan.total_floor * len(span) / (plan.trial_length or plan.kind.length)
             total_half = plan.total_quantile * (spread + floor)
+            step = self._unusual_step(span)
+            half, total_half = np.maximum(half, step), max(total_half, step * len(span))
         if plan.calibration == 0:
             half = self._unproven_half(span, values, gap.total)
             total_half = gap.resolution if gap.total is not None else float(half.sum())
@@ -165,6 +168,23 @@ class Filler:
             calibration=plan.calibration,
             matched=_matches(methods, span, plan, gap.total),
         )
+
+    def _unusual_step(self, span: Span) -> float:
+        """Half the change between the values beside a short gap, where history saw hardly any such.
+
+        Pseudo-gaps in a steady history say nothing of how sure a change within a gap is.
+        """
+        values = self._series.values
+        length_ms = len(span) * self._series.step_ms
+        if not span.closed or not span.first or length_ms > self._rules.short_h * HOUR_MS:
+            return 0.0
+        step = abs(float(values[span.end] - values[span.first - 1]))
+        known, apart = values[: span.first], len(span) + 1
+        changes = np.abs(known[apart:] - known[:-apart])
+        changes = changes[np.isfinite(changes)]
+        if not math.isfinite(step) or (len(changes) and step <= np.quantile(changes, _USUAL)):
+            return 0.0
+        return step / 2
 
     def _unproven_half(self, span: Span, values: Floats, total: float | None) -> Floats:
         """Half-width where no pseudo-gap could be tried: how much neighbouring values differ."""
