@@ -346,6 +346,7 @@ def _findings(
     yield from plausibility.sector_findings(counted, report.entries, reference.benchmarks)
     yield from plausibility.own_factor_findings(report.factors, reference.defaults, names)
     yield from plausibility.cems_findings(compared, counted)
+    yield from plausibility.bill_and_meter_findings(counted, reference.billed)
     yield from plausibility.arithmetic_findings(counted)
     if reference.factors is not None:
         site, now = reference.site, reference.factors.factor_at

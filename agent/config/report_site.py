@@ -64,6 +64,7 @@ class ReportReference:
     benchmarks: tuple[Benchmark, ...]
     conflicts: tuple[PlaceConflict, ...] = ()
     recovered: frozenset[str] = frozenset()  # entered series that are no products but taken off
+    billed: frozenset[str] = frozenset()  # sources of electricity that a bill says was purchased
     described: bool = True  # by a site file; else only what the book itself holds is known
     factors: FactorParts | None = None  # of the site files, if there are any
 
@@ -107,6 +108,7 @@ def report_reference(config: SiteConfig, *others: SiteConfig) -> ReportReference
         benchmarks=all_benchmarks(),
         factors=FactorParts(configs, known),
         recovered=frozenset(name for one in configs for name in _recovered(one)),
+        billed=frozenset(name for one in configs for name in _billed(one)),
         conflicts=tuple(
             conflict
             for one in others
@@ -121,6 +123,14 @@ def _recovered(config: SiteConfig) -> Iterator[str]:
         for feed in plan.feeds:
             if feed.activity and str(feed.path[0]).startswith("recovered_"):
                 yield feed.activity
+
+
+def _billed(config: SiteConfig) -> Iterator[str]:
+    """The sources of electricity whose purchase is entered from a bill."""
+    for plan in config.period_sources.values():
+        for feed in plan.feeds:
+            if feed.path == ("purchased_mwh",) and feed.activity.startswith("activity.bill."):
+                yield plan.id
 
 
 def decimals_of(rules: Rules) -> int:

@@ -33,6 +33,7 @@ class FindingCode(StrEnum):
     ARITHMETIC = "plausibility.arithmetic"
     BALANCE = "plausibility.balance"
     BASIS = "plausibility.basis"
+    BILL_AND_METER = "plausibility.bill-and-meter"
     REVIEW_MISSING = "review.missing"
     REVIEW_RETURNED = "review.returned"
     REVIEW_VOID = "review.void"

@@ -238,6 +238,32 @@ def cems_findings(compared: Iterable[Booked], sources: Sequence[Booked]) -> Iter
                 yield finding
 
 
+def bill_and_meter_findings(sources: Sequence[Booked], billed: frozenset[str]) -> Iterator[Finding]:
+    """Electricity that a bill books as purchased, while meters book purchased electricity, too.
+
+    ``billed`` names the sources that a bill feeds. Where the meters stand behind the billed one,
+    the same electricity counts twice; nothing in the figures says whether they do.
+    """
+    metered = math.fsum(
+        float(source.sum.mass.kgco2e)
+        for source in sources
+        if source.place.kind == "electricity" and source.place.stream and source.place.share > 0
+    )
+    for source in sources:
+        kgco2e = float(source.sum.mass.kgco2e - source.own_plant.kgco2e)
+        if source.place.id in billed and kgco2e > 0 and metered > 0:
+            yield Finding(
+                code=FindingCode.BILL_AND_METER,
+                subject=source.place.id,
+                name=source.place.name,
+                severity=Severity.WARNING,
+                number=kgco2e / 1000,
+                unit="tCO2e",
+                reference=metered / 1000,
+                reference_unit="tCO2e",
+            )
+
+
 def arithmetic_findings(sources: Iterable[Booked]) -> Iterator[Finding]:
     """A booked emission that is not its activity times its factor: a window was revised alone."""
     for source in sources:
