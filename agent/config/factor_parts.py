@@ -57,7 +57,7 @@ class FactorParts:
 
     configs: Sequence[SiteConfig]
     library: Library
-    _trials: dict[tuple[str, str, Era | int], _Trial | None] = field(default_factory=dict)
+    _trials: dict[tuple[str, str, int], _Trial | None] = field(default_factory=dict)
 
     def factor_at(self, place: SourcePlace, start_ms: int) -> FactorRef | None:
         """The factor by which a source on a stream is to be booked; None of any other source."""
