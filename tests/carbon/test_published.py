@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 import pytest
 from inventory_text import calculate
@@ -19,6 +20,7 @@ from agent.core.carbon.waste import (
     incineration_tco2,
     wastewater_tch4,
 )
+from agent.core.policy.allowances import Trade, sum_of_trades
 
 GALLONS_PER_BARREL = 42
 
@@ -339,3 +341,17 @@ class TestRegressions:
         )
         assert document["uncertainty_pct"] == pytest.approx(math.hypot(5, 10), rel=1e-12)
         assert document["sources"][0]["uncertainty_pct"] == pytest.approx(11.18, abs=5e-3)
+
+
+def test_block_trades_of_allowances() -> None:
+    """National market, market reports citing the ministry: 560,500 t for 45,565,750.00 CNY."""
+    total = sum_of_trades(
+        [
+            Trade(tonnes=Decimal(160_500), cny=Decimal("13065750.00")),
+            Trade(tonnes=Decimal(400_000), cny=Decimal("32500000.00")),
+        ]
+    )
+    assert total.tonnes == 560_500
+    assert total.cny == Decimal("45565750.00")
+    assert total.mean_cny_per_t is not None
+    assert round(total.mean_cny_per_t, 2) == Decimal("81.29")

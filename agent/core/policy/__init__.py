@@ -1,0 +1,1 @@
+"""What follows from the accounts: allowances, plans, potentials."""
