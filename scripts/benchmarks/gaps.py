@@ -33,7 +33,7 @@ from agent.core.kernels.arrays import Floats
 ENVIRONMENT = "bench"
 SEED = 20_270_318
 GAPS = {"steel": 200, "steam": 100}
-KALMAN_GAPS = 24
+KALMAN_GAPS = 100
 KALMAN_LENGTHS = ("15 min", "1 h", "6 h")
 MARGIN = {"steel": 1.0, "steam": 0.2}  # points that Tanshu may lie behind the best rival
 OURS = "tanshu"
