@@ -164,6 +164,10 @@ class Database:
         """SQLite's own short consistency check: «ok», or what is wrong."""
         return str(self.connection.execute("PRAGMA quick_check(1)").fetchone()[0])
 
+    def release_memory(self) -> None:
+        """Drop cached pages that are not needed now; the system keeps them in its own cache."""
+        self.connection.execute("PRAGMA shrink_memory")
+
     def close(self) -> None:
         self.connection.close()
 

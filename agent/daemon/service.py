@@ -161,6 +161,7 @@ class Gateway:
         await self.pipeline.run(self._wait, self.heartbeats.beat, self.sealed.set)
 
     async def _wait(self) -> None:
+        self.database.release_memory()
         give_back_memory()
         await self.wake.wait()
 
