@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import structlog
 
 from agent.config.site import MeterPlan
-from agent.core.errors import BusError, PortError, ReplyInvalid, ReplyTimeout
+from agent.core.errors import BusError, PortError, ReplyInvalid
 from agent.core.model import Event, Quality, Sample, Severity
 from agent.core.ports import Clock, PolledDriver
 from agent.poll.live import BusStatus, Emit, MeterStatus, Report
@@ -83,27 +83,13 @@ class PolledBus:
         return next_due_ns(due_ns, period_ns, self._clock.monotonic_ns())
 
     async def _read(self, meter: str) -> Sequence[Sample]:
-        """Read a meter; noise on the line is answered with another try.
-
-        So is silence once, of a meter that answered the last time: a reply was lost. Of one that
-        is silent already, another try would only take the others' time.
-        """
-        status = self._status.meters[meter]
-        silences = 1 if status.answered and not status.failures else 0
-        noises = RETRIES_AFTER_NOISE
-        while True:
+        """Read a meter; noise on the line is answered with another try, silence is not."""
+        for _ in range(RETRIES_AFTER_NOISE):
             try:
                 return await self._driver.read(meter)
             except ReplyInvalid as error:
-                if not noises:
-                    raise
-                noises -= 1
                 self._log.debug("meter.noise", meter=meter, error=str(error))
-            except ReplyTimeout as error:
-                if not silences:
-                    raise
-                silences -= 1
-                self._log.debug("meter.silent", meter=meter, error=str(error))
+        return await self._driver.read(meter)
 
     def _answered(self, status: MeterStatus) -> None:
         if self._status.lost:

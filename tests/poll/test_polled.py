@@ -36,7 +36,6 @@ class ScriptedDriver:
     dead: set[str] = field(default_factory=set)
     lost: bool = False
     noise: int = 0
-    lost_replies: int = 0
     asked: list[tuple[float, str]] = field(default_factory=list)
     statistics: Counts = field(default_factory=Counts)
     opened: int = 0
@@ -52,8 +51,7 @@ class ScriptedDriver:
         if self.noise:
             self.noise -= 1
             raise ReplyInvalid("CRC", where=meter)
-        if meter in self.dead or self.lost_replies:
-            self.lost_replies = max(0, self.lost_replies - 1)
+        if meter in self.dead:
             self.clock.advance(0.5)
             raise ReplyTimeout("no reply", where=meter)
         self.clock.advance(0.05)
@@ -161,21 +159,6 @@ async def test_noise_is_answered_with_another_try_and_silence_is_not() -> None:
     silent = Bench([meter("gone")], dead={"gone"})
     await silent.run_for(0.4)
     assert len(silent.driver.asked) == 1
-
-
-async def test_one_lost_reply_of_a_meter_that_answers_costs_no_reading() -> None:
-    bench = Bench([meter("m")])
-    await bench.run_for(3)
-    bench.driver.asked.clear()
-    bench.driver.lost_replies = 1
-    await bench.run_for(0.9)
-    assert len(bench.driver.asked) == 2
-    assert {sample.value for sample in bench.samples} == {1.0}
-    bench.driver.dead.add("m")
-    bench.driver.asked.clear()
-    await bench.run_for(2.4)  # twice at first, then once a period: nobody else's time is wasted
-    begun = bench.driver.asked[0][0]
-    assert [time - begun for time, _ in bench.driver.asked] == [0.0, 0.5, 1.0, 2.0]
 
 
 async def test_a_bus_that_is_lost_and_comes_back_says_each_once() -> None:
